@@ -1,0 +1,105 @@
+"""Errors that belong to HTTP itself; the science and the store have their own trees."""
+
+from chaos_core.errors import ChaosError
+
+
+class ApiError(ChaosError):
+    code = "api_error"
+    title = "The request cannot be served"
+    remedy = "See `detail`."
+
+
+class Unauthorized(ApiError):
+    code = "unauthorized"
+    title = "No valid API key"
+    remedy = "Send the header `Authorization: Bearer KEY`; `chaos serve` prints the key and keeps it in service.json."
+
+
+class RouteNotFound(ApiError):
+    code = "not_found"
+    title = "There is no such page"
+    remedy = "Check the path; GET /openapi.json lists every route."
+
+
+class MethodNotAllowed(ApiError):
+    code = "method_not_allowed"
+    title = "This path does not take that method"
+    remedy = "Use one of the methods in the Allow header."
+
+
+class InvalidRequest(ApiError):
+    code = "invalid_request"
+    title = "The request does not have the right form"
+    remedy = "Correct the entries listed in `errors`; GET /openapi.json holds the schema and examples."
+
+
+class InvalidJson(ApiError):
+    code = "invalid_json"
+    title = "The body is not JSON"
+    remedy = "Send one valid JSON object, in UTF-8."
+
+
+class InvalidForm(ApiError):
+    code = "invalid_form"
+    title = "The body is not a multipart form"
+    remedy = "Let your HTTP library build it, e.g. `curl -F file=@series.csv -F dt=0.01 .../v1/datasets`."
+
+
+class InvalidCursor(ApiError):
+    code = "invalid_cursor"
+    title = "The cursor is not one of ours"
+    remedy = "Pass `next_cursor` of the page before unchanged, or leave `cursor` out to start again."
+
+
+class BadRequest(ApiError):
+    code = "bad_request"
+    title = "The request cannot be understood"
+    remedy = "Check the request line, the headers and the body."
+
+
+class BodyTooLarge(ApiError):
+    code = "body_too_large"
+    title = "The body is larger than allowed"
+    remedy = "Send less in one request; GET /v1/limits shows the limits."
+
+
+class UnsupportedMediaType(ApiError):
+    code = "unsupported_media_type"
+    title = "This route does not take that content type"
+    remedy = "Send the content type named in `expected`."
+
+
+class RangeNotSatisfiable(ApiError):
+    code = "range_not_satisfiable"
+    title = "The range lies outside the content"
+    remedy = "Ask for bytes below the size given in the Content-Range header."
+
+
+class DatasetNotReady(ApiError):
+    code = "dataset_not_ready"
+    title = "The dataset is still being read"
+    remedy = "Poll GET /v1/datasets/{id} until `status` is `ready`, then send this again."
+
+
+class DatasetFailed(ApiError):
+    code = "dataset_failed"
+    title = "The dataset could not be read"
+    remedy = "See `error` of GET /v1/datasets/{id}, correct the file and upload it again."
+
+
+class AnalysisMismatch(ApiError):
+    code = "analysis_mismatch"
+    title = "The analysis is of another dataset"
+    remedy = "Give an analysis of the same dataset, or leave `analysis_id` out."
+
+
+class DatabaseUnavailable(ApiError):
+    code = "database_unavailable"
+    title = "The database cannot be reached now"
+    remedy = "Send the request again after the seconds in Retry-After; GET /readyz says what is down."
+
+
+class InternalError(ApiError):
+    code = "internal_error"
+    title = "The service made a mistake"
+    remedy = "Report this with `request_id`; the log of the service has the details."

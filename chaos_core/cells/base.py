@@ -1,0 +1,73 @@
+"""What a cell is: the equations of one step, with the shapes of their parameters as data.
+
+A cell holds settings only; its parameters are a plain dict that is passed along. Equations are written with tensor
+methods (`z @ w.mT`, `z.relu()`) and never import torch: so the API validates, counts and shows cells without loading
+it, and the same text runs on numpy (`chaos_core.arrays`). Steps are out of place, because `vmap` over jobs refuses
+slice assignment.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, Field
+
+from chaos_core.typing import Map, Param, Params, Tensor
+
+__all__ = ["MOST_UNITS", "Cell", "Param"]
+
+MOST_UNITS = 4096
+"""Largest number of latent or hidden units: a slip of the pen shall not ask for gigabytes."""
+
+
+class Cell(BaseModel, ABC, frozen=True, extra="forbid"):
+    """Abstract: the settings of a recurrent map z -> F(z) and the map itself.
+
+    A final class adds `kind: Literal[...]`, its own settings, and the four abstract methods.
+    """
+
+    equation: ClassVar[str]
+    """The step in one line of plain text, as a reader of the saved file needs it."""
+    citation: ClassVar[str]
+    """Authors, year, title, DOI or arXiv number."""
+
+    latent: int = Field(ge=1, le=MOST_UNITS, description="M, the number of latent units.")
+
+    @abstractmethod
+    def parameters(self) -> dict[str, Param]:
+        """Shapes and initialisers by name; this order is the order of the flat parameter vector."""
+
+    @abstractmethod
+    def bind(self, p: Params) -> Map:
+        """The step with its parameters fixed: returns z -> F(z), on (..., M).
+
+        What does not depend on z (transposes, zero diagonals) is done here, once for a whole run. `p` may hold more
+        names than the cell's own. With a leading axis of jobs on every parameter use `vmap`.
+        """
+
+    @abstractmethod
+    def jacobian(self, p: Params, z: Tensor) -> Tensor:
+        """dF/dz at z: (..., M) -> (..., M, M), entry [i, j] being dF_i / dz_j.
+
+        At a kink the derivative of max(0, x) counts as 1 for x > 0 and as 0 at x = 0, which is also torch's choice.
+        """
+
+    @classmethod
+    @abstractmethod
+    def fill(cls, partial: dict[str, Any], *, observed: int, embedded: bool) -> Self:
+        """The settings with a value for each field that is absent or "auto"; what the client gave always wins.
+
+        Args:
+            partial: the client's words.
+            observed: channels that the cell sees, N or N times the embedding dimension.
+            embedded: whether those channels are a delay embedding.
+        """
+
+    def step(self, p: Params, z: Tensor) -> Tensor:
+        """One step, z_{t+1} = F(z_t): (..., M) -> (..., M). The same as `bind(p)(z)`; for loops bind once."""
+        return self.bind(p)(z)
+
+    def parameter_count(self) -> int:
+        """How many numbers are trained in the cell itself, without those of the observation."""
+        return sum(param.size for param in self.parameters().values())

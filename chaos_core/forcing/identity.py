@@ -1,0 +1,43 @@
+"""Identity teacher forcing."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from chaos_core.forcing.base import IntervalForcing
+from chaos_core.typing import Floats
+
+__all__ = ["Identity"]
+
+
+class Identity(IntervalForcing, frozen=True):
+    """Replaces the first N units by the data every `tau` steps; the other M - N units run freely.
+
+    alpha_t = 1 in the first N columns for t = 0, tau, 2 tau, ..., else 0. Meant for the identity observation with
+    hidden units (M > N): what they remember is carried across forced steps.
+
+    Source: Brenner, Hess, Mikhaeil, Bereska, Monfared, Kuo, Durstewitz (2022), Tractable dendritic RNNs for
+        reconstructing nonlinear dynamical systems, ICML, arXiv:2207.02542.
+    """
+
+    citation: ClassVar[str] = (
+        "Brenner, Hess, Mikhaeil, Bereska, Monfared, Kuo, Durstewitz (2022), Tractable dendritic RNNs for "
+        "reconstructing nonlinear dynamical systems, arXiv:2207.02542"
+    )
+
+    kind: Literal["identity"] = "identity"
+
+    def alpha(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
+        """Ones on every tau-th row in the first N columns; row 0 in all columns."""
+        del rng
+        mask = np.zeros((steps, latent))
+        mask[:: self.interval(progress), :observed] = 1.0
+        mask[0] = 1.0
+        return mask
+
+    @property
+    def whole_state(self) -> bool:
+        """False: hidden units carry their state across forced rows."""
+        return False

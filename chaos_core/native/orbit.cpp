@@ -1,0 +1,76 @@
+// Free runs in float64: many steps of one start after the other. Here the hidden units (or the rows of the state) run along the
+// vector, since a single orbit has no batch to fill it with. Plain loops: the compiler vectorises them.
+#include "vector.hpp"
+
+namespace chaos {
+
+struct OrbitArguments {
+  Index starts, steps, latent, hidden;
+  const double *parameters;  // flat, in the order of the cell
+  const double *z0;          // (starts, latent)
+  double *z;                 // (starts, steps, latent), written
+  double *work;              // orbit_work elements
+};
+
+INLINE double relu(double value) { return 0 > value ? 0 : value; }
+
+// Sums in 8 fixed parts, so that the order of additions does not depend on the width of the vector.
+INLINE double dot(const double *left, const double *right, Index count) {
+  double part[8] = {}, sum = 0;
+  Index i = 0;
+  for (; i + 8 <= count; i += 8)
+    for (int j = 0; j < 8; j++) part[j] += left[i + j] * right[i + j];
+  for (; i < count; i++) sum += left[i] * right[i];
+  for (int j = 0; j < 8; j++) sum += part[j];
+  return sum;
+}
+
+static void transpose(double *to, const double *from, Index rows, Index columns) {
+  for (Index i = 0; i < rows; i++)
+    for (Index j = 0; j < columns; j++) to[j * rows + i] = from[i * columns + j];
+}
+
+// sum[i] += column[i] * factor over all columns k: the vector runs along i, no sum across it is needed.
+INLINE void add_columns(double *__restrict sum, const double *columns, const double *factors, Index rows, Index count) {
+  for (Index k = 0; k < count; k++)
+    for (Index i = 0; i < rows; i++) sum[i] += columns[k * rows + i] * factors[k];
+}
+
+static void clipped_shplrnn(const OrbitArguments &a) {
+  const Index M = a.latent, L = a.hidden;
+  const double *A = a.parameters, *W1 = A + M, *W2 = W1 + M * L, *h1 = W2 + L * M, *h2 = h1 + M;
+  double *columns = a.work, *hidden = columns + L * M;
+  transpose(columns, W2, L, M);
+  for (Index start = 0; start < a.starts; start++) {
+    const double *z = a.z0 + start * M;
+    double *out = a.z + start * a.steps * M;
+    for (Index t = 0; t < a.steps; t++, z = out, out += M) {
+      memset(hidden, 0, L * sizeof(double));
+      add_columns(hidden, columns, z, L, M);
+      for (Index j = 0; j < L; j++) hidden[j] = relu(hidden[j] + h2[j]) - relu(hidden[j]);
+      for (Index m = 0; m < M; m++) out[m] = A[m] * z[m] + dot(W1 + m * L, hidden, L) + h1[m];
+    }
+  }
+}
+
+static void plrnn(const OrbitArguments &a) {
+  const Index M = a.latent;
+  const double *A = a.parameters, *W = A + M, *h = W + M * M;
+  double *columns = a.work, *rectified = columns + M * M;
+  transpose(columns, W, M, M);
+  for (Index m = 0; m < M; m++) columns[m * M + m] = 0;  // the diagonal belongs to A
+  for (Index start = 0; start < a.starts; start++) {
+    const double *z = a.z0 + start * M;
+    double *out = a.z + start * a.steps * M;
+    for (Index t = 0; t < a.steps; t++, z = out, out += M) {
+      for (Index m = 0; m < M; m++) rectified[m] = relu(z[m]), out[m] = A[m] * z[m] + h[m];
+      add_columns(out, columns, rectified, M, M);
+    }
+  }
+}
+
+}  // namespace chaos
+
+CHAOS_API void chaos_clipped_shplrnn_orbit(const chaos::OrbitArguments *a) { chaos::clipped_shplrnn(*a); }
+CHAOS_API void chaos_plrnn_orbit(const chaos::OrbitArguments *a) { chaos::plrnn(*a); }
+CHAOS_API int64_t chaos_orbit_bytes(void) { return sizeof(chaos::OrbitArguments); }

@@ -1,0 +1,41 @@
+"""A registry is the files of a folder: what a file defines is found, nothing is registered by hand."""
+
+from collections.abc import Iterable
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TypeVar
+
+from pydantic import BaseModel
+
+__all__ = ["find"]
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+
+def find(package: str, path: Iterable[str], base: type[Settings]) -> dict[str, type[Settings]]:
+    """Imports each module of a folder and collects the final classes that it defines.
+
+    Args:
+        package: the folder's import name, `__name__` of its `__init__`.
+        path: its `__path__`.
+        base: the abstract class that they must extend.
+
+    Returns:
+        kind -> class, in the alphabetical order of kinds, so that schemas come out the same everywhere.
+
+    Raises:
+        TypeError: two classes claim one kind, or a class has none.
+    """
+    found: dict[str, type[Settings]] = {}
+    for module in sorted(info.name for info in iter_modules(path) if info.name != "base"):
+        home = f"{package}.{module}"
+        for value in vars(import_module(home)).values():
+            if not (isinstance(value, type) and issubclass(value, base) and value.__module__ == home):
+                continue
+            field = value.model_fields.get("kind")
+            if field is None or not isinstance(field.default, str):
+                raise TypeError(f"{home}.{value.__name__} has no kind")
+            if field.default in found:
+                raise TypeError(f"two classes claim the kind '{field.default}': {value} and {found[field.default]}")
+            found[field.default] = value
+    return dict(sorted(found.items()))

@@ -1,0 +1,1 @@
+"""State shared by api and worker: rows, blobs and wake-up calls."""

@@ -1,0 +1,107 @@
+"""What can go wrong with stored things.
+
+StoreError
+├── NotFound         no such thing in this project
+├── BadCursor        a page cursor that this service did not make
+├── WrongState       the thing is not in a state that allows it
+│   └── NotCancellable, PlanFrozen
+├── LeaseLost        another worker has, or may have, the job
+├── WorkerLost       no worker finished the job in the attempts allowed
+├── BlobCorrupt      the stored bytes are not what was stored
+└── QuotaExceeded    the project has no room left
+"""
+
+from chaos_core.errors import ChaosError
+
+__all__ = [
+    "BadCursor",
+    "BlobCorrupt",
+    "LeaseLost",
+    "NotCancellable",
+    "NotFound",
+    "PlanFrozen",
+    "QuotaExceeded",
+    "StoreError",
+    "WorkerLost",
+    "WrongState",
+]
+
+
+class StoreError(ChaosError):
+    """A stored thing could not be read or changed."""
+
+    code = "store_error"
+    title = "The stored thing cannot be used"
+    remedy = "Try again; if it stays, report it with the request id."
+
+
+class NotFound(StoreError):
+    """No such thing in this project; fields `kind`, `id`."""
+
+    code = "not_found"
+    title = "There is no such thing"
+    remedy = "Check the id; ids of other projects are not visible."
+
+
+class BadCursor(StoreError):
+    """A page cursor that this service did not make."""
+
+    code = "bad_cursor"
+    title = "The cursor cannot be read"
+    remedy = "Pass `next_cursor` of the page before, unchanged, or leave the cursor out."
+
+
+class WrongState(StoreError):
+    """The thing is not in a state that allows it; fields `status`, `event`."""
+
+    code = "wrong_state"
+    title = "The state does not allow this"
+    remedy = "Read the resource again and look at its status."
+
+
+class NotCancellable(WrongState):
+    """A finished job cannot be cancelled; field `status`."""
+
+    code = "job_not_cancellable"
+    title = "The job has already finished"
+    remedy = "Nothing is left to cancel."
+
+
+class PlanFrozen(WrongState):
+    """A job's plan is written once; field `plan_hash`."""
+
+    code = "plan_frozen"
+    title = "The job has another plan already"
+    remedy = "Post a new job for another plan."
+
+
+class LeaseLost(StoreError):
+    """Another worker has, or may have, the job; fields `job_id`, `fence`."""
+
+    code = "lease_lost"
+    title = "The worker no longer owns the job"
+    remedy = "Stop the work: another worker takes the job over."
+
+
+class WorkerLost(StoreError):
+    """No worker finished the job in the attempts allowed; field `attempts`."""
+
+    code = "worker_lost"
+    title = "The workers running the job were lost"
+    remedy = "Retry the job; if it is lost again, it may need more memory than the machine has."
+
+
+class BlobCorrupt(StoreError):
+    """The stored bytes are not what was stored; field `sha256`."""
+
+    code = "blob_corrupt"
+    title = "The stored bytes are damaged"
+    remedy = "Restore the database from a backup, or run the job again."
+
+
+class QuotaExceeded(StoreError):
+    """The project has no room left; fields `value`, `limit`."""
+
+    code = "quota_exceeded"
+    title = "The project's quota is used up"
+    remedy = "Delete what is no longer needed, or ask for a larger quota."

@@ -1,0 +1,52 @@
+"""One class of settings, read from the environment with the prefix CHAOS_."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["Settings"]
+
+MIB = 1024 * 1024
+Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+
+
+def _embedded_database(values: dict[str, Any]) -> str:
+    return f"sqlite:///{values['data_dir'] / 'chaos.db'}"
+
+
+def _embedded_broker(values: dict[str, Any]) -> str:
+    return f"redis+socket://{values['data_dir'] / 'run' / 'broker.sock'}"
+
+
+class Settings(BaseSettings):
+    """Laptop defaults; each field is the environment variable CHAOS_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix="CHAOS_", frozen=True, extra="ignore")
+
+    data_dir: Folder = Field(Path("data"), validate_default=True, description="folder of database, broker and scratch")
+    database_url: str = Field(
+        default_factory=_embedded_database, description="sqlite:///path or postgresql://user:password@host/name"
+    )
+    broker_url: str = Field(default_factory=_embedded_broker, description="redis://host/0 or redis+socket:///path")
+    host: str = Field("127.0.0.1", description="address the API listens on")
+    port: int = Field(8000, ge=0, le=65535, description="port of the API; 0 takes any free one")
+
+    lease_s: PositiveFloat = Field(6.0, description="a worker silent for so long has lost its job")
+    heartbeat_s: PositiveFloat = Field(2.0, description="a worker renews its lease this often")
+    reap_s: PositiveFloat = Field(2.0, description="lost and unclaimed jobs are looked for this often")
+    poll_s: PositiveFloat = Field(5.0, description="a worker asks the database for a job this often")
+    rewake_s: PositiveFloat = Field(5.0, description="a queued job is announced again after so long")
+    worker_slots: PositiveInt = Field(1, description="jobs one worker runs at a time")
+    max_attempts: PositiveInt = Field(5, description="attempts in a row without a new checkpoint before a job fails")
+    checkpoint_s: PositiveFloat = Field(30.0, description="a running job is saved this often")
+    cancel_grace_s: PositiveFloat = Field(3.0, description="time between asking a runner to stop and killing it")
+
+    inline_upload_bytes: PositiveInt = Field(64 * MIB, description="uploads up to this size are parsed at once")
+    max_upload_bytes: PositiveInt = Field(1024 * MIB, description="largest upload accepted")
+    parse_memory_bytes: PositiveInt = Field(2048 * MIB, description="memory one parser may use")
+    parse_cpu_s: PositiveInt = Field(60, description="processor time one parser may use")
+    max_rows: PositiveInt = Field(50_000_000, description="most rows of a dataset")
+    max_columns: PositiveInt = Field(4096, description="most channels of a dataset")
+    max_wait_s: PositiveFloat = Field(30.0, description="longest ?wait= of a request")
