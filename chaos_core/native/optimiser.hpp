@@ -46,7 +46,7 @@ template <class Real> static double clip(Real *gradient, Index count, double lar
 // What the three schemes reduce to: parameter = keep * parameter - step * m / (sqrt(v) + epsilon), or without the denominator.
 struct Scheme { double keep, decay, step, epsilon; bool adaptive; };
 
-static Scheme scheme(const OptimiserSettings &o) {
+INLINE Scheme scheme(const OptimiserSettings &o) {
   const double power2 = power(o.beta2, o.iteration), correction1 = 1 - power(o.beta1, o.iteration), correction2 = 1 - power2;
   const bool decoupled = o.kind == ADAMW;
   Scheme s = {decoupled ? 1 - o.learning_rate * o.weight_decay : 1, decoupled ? 0 : o.weight_decay, o.learning_rate / correction1, o.epsilon, true};
