@@ -35,7 +35,7 @@ class Array(np.ndarray[Any, np.dtype[np.float64]]):
 
     def to(self, dtype: npt.DTypeLike) -> "Array":
         """A copy in another number type: turns a comparison into zeros and ones."""
-        return self.astype(dtype)
+        return cast(Array, self.astype(dtype))
 
     def diag_embed(self) -> "Array":
         """(..., M) -> (..., M, M): the last axis on the diagonal, zeros elsewhere."""
@@ -78,4 +78,3 @@ def concat(parts: Sequence[Tensor]) -> Tensor:
     if isinstance(parts[0], np.ndarray):
         return cast(Tensor, np.concatenate(cast(Sequence[Any], parts), axis=-1).view(Array))
     return cast(Tensor, sys.modules["torch"].cat(tuple(parts), -1))
-

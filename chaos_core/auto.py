@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, get_origin
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, Field, create_model
 
 __all__ = ["auto_variant", "chosen"]
 
@@ -26,7 +26,7 @@ def auto_variant(settings: type[BaseModel]) -> type[BaseModel]:
         if get_origin(field.annotation) is Literal:
             fields[name] = (written, field.default)
         else:
-            fields[name] = (written | Literal["auto"], "auto")
+            fields[name] = (written | Literal["auto"], Field("auto", description=field.description))
     return create_model(
         f"{settings.__name__}Spec",
         __config__=ConfigDict(extra="forbid", frozen=True),

@@ -3,22 +3,20 @@
 from collections.abc import Iterable
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TypeVar
+from typing import Any
 
 from pydantic import BaseModel
 
 __all__ = ["find"]
 
-Settings = TypeVar("Settings", bound=BaseModel)
 
-
-def find(package: str, path: Iterable[str], base: type[Settings]) -> dict[str, type[Settings]]:
+def find(package: str, path: Iterable[str], base: type) -> dict[str, Any]:
     """Imports each module of a folder and collects the final classes that it defines.
 
     Args:
         package: the folder's import name, `__name__` of its `__init__`.
         path: its `__path__`.
-        base: the abstract class that they must extend.
+        base: the abstract class, frozen pydantic settings, that they must extend.
 
     Returns:
         kind -> class, in the alphabetical order of kinds, so that schemas come out the same everywhere.
@@ -26,11 +24,13 @@ def find(package: str, path: Iterable[str], base: type[Settings]) -> dict[str, t
     Raises:
         TypeError: two classes claim one kind, or a class has none.
     """
-    found: dict[str, type[Settings]] = {}
+    found: dict[str, type[BaseModel]] = {}
     for module in sorted(info.name for info in iter_modules(path) if info.name != "base"):
         home = f"{package}.{module}"
         for value in vars(import_module(home)).values():
-            if not (isinstance(value, type) and issubclass(value, base) and value.__module__ == home):
+            if not isinstance(value, type) or value.__module__ != home:
+                continue
+            if not issubclass(value, base) or not issubclass(value, BaseModel):
                 continue
             field = value.model_fields.get("kind")
             if field is None or not isinstance(field.default, str):

@@ -1,6 +1,8 @@
 """All forcing schemes: the final classes found in this folder's files. To add one, add a file."""
 
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, Union
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, Field
 
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
     AnyForcing: TypeAlias = Forcing
     AnyForcingSpec: TypeAlias = BaseModel
 else:
-    AnyForcing = Annotated[Union[tuple(FORCINGS.values())], Field(discriminator="kind")]
-    AnyForcingSpec = Annotated[Union[tuple(map(auto_variant, FORCINGS.values()))], Field(discriminator="kind")]
+    AnyForcing = Annotated[reduce(or_, FORCINGS.values()), Field(discriminator="kind")]
+    AnyForcingSpec = Annotated[reduce(or_, map(auto_variant, FORCINGS.values())), Field(discriminator="kind")]
 
 
 def fill(spec: BaseModel, *, tau: int) -> Forcing:

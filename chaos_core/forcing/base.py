@@ -7,7 +7,7 @@ from x_t (`chaos_core.scan`). They differ in alpha (T, M) alone.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, TypeAlias
 
 import numpy as np
 from pydantic import BaseModel, Field, PositiveInt
@@ -15,10 +15,19 @@ from pydantic import BaseModel, Field, PositiveInt
 from chaos_core.auto import chosen
 from chaos_core.typing import Floats
 
-__all__ = ["Forcing", "IntervalForcing"]
+__all__ = ["ANNEAL_SHARE", "AnnealFrom", "AnnealShare", "Forcing", "Tau", "annealed", "fill_interval"]
 
 ANNEAL_START = 2
 ANNEAL_SHARE = 0.6
+
+Tau: TypeAlias = Annotated[PositiveInt, Field(description="Steps between forced states.")]
+AnnealFrom: TypeAlias = Annotated[
+    PositiveInt | None,
+    Field(description="Interval at the first update, growing to tau; null keeps tau fixed."),
+]
+AnnealShare: TypeAlias = Annotated[
+    float, Field(gt=0.0, le=1.0, description="Share of the updates over which the interval grows.")
+]
 
 
 class Forcing(BaseModel, ABC, frozen=True, extra="forbid"):
@@ -27,7 +36,7 @@ class Forcing(BaseModel, ABC, frozen=True, extra="forbid"):
     citation: ClassVar[str]
 
     @abstractmethod
-    def alpha(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
+    def mask(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
         """The mask of one training window.
 
         Args:
@@ -61,39 +70,37 @@ class Forcing(BaseModel, ABC, frozen=True, extra="forbid"):
         """
 
 
-class IntervalForcing(Forcing, frozen=True):
-    """Abstract: forcing on every tau-th row, tau fixed or growing over the training.
+def annealed(tau: int, anneal_from: int | None, anneal_share: float, progress: float) -> int:
+    """The interval at a point of the training.
 
     tau(s) = round(anneal_from + (tau - anneal_from) min(1, s / anneal_share)) at progress s; without `anneal_from`
     it is tau from the first update on.
 
-    Growing from 2 to a third of ln 2 / lambda_max over 60 % of the run was the best of all schedules we tried on 42
-    chaotic flows: short intervals teach the one-step map quickly, long ones the attractor, and a long interval from
-    the start often never gets going.
+    Growing from 2 to a third of ln 2 / lambda_max over 60 % of the run was the best of all schedules that we tried on
+    42 chaotic flows: short intervals teach the one-step map quickly, long ones the attractor, and a long interval
+    from the start often never gets going.
+
+    Args:
+        tau: interval at the end, steps.
+        anneal_from: interval at the first update, steps, or None.
+        anneal_share: share of the updates over which it grows.
+        progress: updates done / updates planned.
+
+    Returns:
+        The interval in steps, at least 1.
     """
+    if anneal_from is None:
+        return tau
+    grown = min(1.0, progress / anneal_share)
+    return round(anneal_from + (tau - anneal_from) * grown)
 
-    tau: PositiveInt = Field(description="Steps between forced states.")
-    anneal_from: PositiveInt | None = Field(
-        default=None, description="Interval at the first update, growing to tau; null keeps tau fixed."
-    )
-    anneal_share: float = Field(
-        default=ANNEAL_SHARE, gt=0.0, le=1.0, description="Share of the updates over which the interval grows."
-    )
 
-    def interval(self, progress: float) -> int:
-        """tau(progress) as above, at least 1."""
-        if self.anneal_from is None:
-            return self.tau
-        grown = min(1.0, progress / self.anneal_share)
-        return round(self.anneal_from + (self.tau - self.anneal_from) * grown)
+def fill_interval(partial: dict[str, Any], tau: int) -> dict[str, Any]:
+    """The client's words, completed with `tau` and, only where tau was not his, with annealing from 2.
 
-    @classmethod
-    def fill(cls, partial: dict[str, Any], *, tau: int) -> Self:
-        """tau from the planner, then annealed from 2; a tau that the client gave is kept fixed unless he says more.
-
-        Somebody who names an interval wants that interval. A suggested tau of 1 or 2 leaves nothing to anneal.
-        """
-        words = chosen(partial)
-        if "tau" not in words:
-            words = {"tau": tau, "anneal_from": ANNEAL_START if tau > ANNEAL_START else None} | words
-        return cls(**words)
+    Somebody who names an interval wants that interval. A suggested tau of 1 or 2 leaves nothing to anneal.
+    """
+    words = chosen(partial)
+    if "tau" in words:
+        return words
+    return {"tau": tau, "anneal_from": ANNEAL_START if tau > ANNEAL_START else None} | words

@@ -32,19 +32,19 @@ class Generalized(Forcing, frozen=True):
     )
 
     kind: Literal["generalized"] = "generalized"
-    alpha_constant: float = Field(alias="alpha", ge=0.0, le=1.0, description="Share of the data in the state.")
+    alpha: float = Field(ge=0.0, le=1.0, description="Share of the data in the state.")
 
-    def alpha(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
+    def mask(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
         """The constant, but ones in row 0."""
         del observed, progress, rng
-        mask = np.full((steps, latent), self.alpha_constant)
-        mask[0] = 1.0
-        return mask
+        alpha = np.full((steps, latent), self.alpha)
+        alpha[0] = 1.0
+        return alpha
 
     @property
     def whole_state(self) -> bool:
         """True at the two ends only, alpha = 0 and alpha = 1."""
-        return self.alpha_constant in (0.0, 1.0)
+        return self.alpha in (0.0, 1.0)
 
     def interval(self, progress: float) -> None:
         """None: every step is forced."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from chaos_core.forcing.base import IntervalForcing
+from chaos_core.forcing.base import ANNEAL_SHARE, AnnealFrom, AnnealShare, Forcing, Tau, annealed, fill_interval
 from chaos_core.typing import Floats
 
 __all__ = ["Identity"]
 
 
-class Identity(IntervalForcing, frozen=True):
+class Identity(Forcing, frozen=True):
     """Replaces the first N units by the data every `tau` steps; the other M - N units run freely.
 
     alpha_t = 1 in the first N columns for t = 0, tau, 2 tau, ..., else 0. Meant for the identity observation with
@@ -28,16 +28,28 @@ class Identity(IntervalForcing, frozen=True):
     )
 
     kind: Literal["identity"] = "identity"
+    tau: Tau
+    anneal_from: AnnealFrom = None
+    anneal_share: AnnealShare = ANNEAL_SHARE
 
-    def alpha(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
+    def mask(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
         """Ones on every tau-th row in the first N columns; row 0 in all columns."""
         del rng
-        mask = np.zeros((steps, latent))
-        mask[:: self.interval(progress), :observed] = 1.0
-        mask[0] = 1.0
-        return mask
+        alpha = np.zeros((steps, latent))
+        alpha[:: self.interval(progress), :observed] = 1.0
+        alpha[0] = 1.0
+        return alpha
 
     @property
     def whole_state(self) -> bool:
         """False: hidden units carry their state across forced rows."""
         return False
+
+    def interval(self, progress: float) -> int:
+        """tau(progress), see `annealed`."""
+        return annealed(self.tau, self.anneal_from, self.anneal_share, progress)
+
+    @classmethod
+    def fill(cls, partial: dict[str, Any], *, tau: int) -> Self:
+        """tau as suggested and annealed from 2; a tau that the client gave stays fixed, see `fill_interval`."""
+        return cls(**fill_interval(partial, tau))

@@ -28,12 +28,12 @@ class NoForcing(Forcing, frozen=True):
 
     kind: Literal["none"] = "none"
 
-    def alpha(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
+    def mask(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
         """Zeros, but ones in row 0."""
         del observed, progress, rng
-        mask = np.zeros((steps, latent))
-        mask[0] = 1.0
-        return mask
+        alpha = np.zeros((steps, latent))
+        alpha[0] = 1.0
+        return alpha
 
     @property
     def whole_state(self) -> bool:

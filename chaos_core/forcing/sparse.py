@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from chaos_core.forcing.base import IntervalForcing
+from chaos_core.forcing.base import ANNEAL_SHARE, AnnealFrom, AnnealShare, Forcing, Tau, annealed, fill_interval
 from chaos_core.typing import Floats
 
 __all__ = ["Sparse"]
 
 
-class Sparse(IntervalForcing, frozen=True):
+class Sparse(Forcing, frozen=True):
     """Replaces the whole state by the inferred one every `tau` steps and lets it run freely between.
 
     alpha_t = 1 for t = 0, tau, 2 tau, ..., else 0. With tau near ln 2 / lambda_max gradients stay bounded on chaotic
@@ -28,15 +28,27 @@ class Sparse(IntervalForcing, frozen=True):
     )
 
     kind: Literal["sparse"] = "sparse"
+    tau: Tau
+    anneal_from: AnnealFrom = None
+    anneal_share: AnnealShare = ANNEAL_SHARE
 
-    def alpha(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
+    def mask(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
         """Ones on every tau-th row, all columns."""
         del observed, rng
-        mask = np.zeros((steps, latent))
-        mask[:: self.interval(progress)] = 1.0
-        return mask
+        alpha = np.zeros((steps, latent))
+        alpha[:: self.interval(progress)] = 1.0
+        return alpha
 
     @property
     def whole_state(self) -> bool:
         """True: a forced row forgets all of the state."""
         return True
+
+    def interval(self, progress: float) -> int:
+        """tau(progress), see `annealed`."""
+        return annealed(self.tau, self.anneal_from, self.anneal_share, progress)
+
+    @classmethod
+    def fill(cls, partial: dict[str, Any], *, tau: int) -> Self:
+        """tau as suggested and annealed from 2; a tau that the client gave stays fixed, see `fill_interval`."""
+        return cls(**fill_interval(partial, tau))
