@@ -4,6 +4,7 @@ import hashlib
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -29,8 +30,7 @@ def _as_matrix(x: Any) -> Floats:
         raise BadShape(f"an array of shape {array.shape} is not (T,) or (T, N)", shape=list(array.shape))
     if array.dtype.kind not in "fiub":
         raise BadShape(f"an array of dtype {array.dtype} does not hold real numbers", shape=list(array.shape))
-    matrix = np.array(array.reshape(len(array), -1), dtype=np.float64, order="C")
-    return matrix
+    return np.array(array.reshape(len(array), -1), dtype=np.float64, order="C")
 
 
 def _check_finite(x: Floats, names: tuple[str, ...]) -> None:
@@ -135,8 +135,7 @@ class Series:
         complete = ~self.mask.any(axis=1)
         breaks = np.flatnonzero((np.diff(self.stretch) != 0) | (complete[1:] != complete[:-1])) + 1
         edges = [0, *breaks.tolist(), self.length]
-        pairs = zip(edges[:-1], edges[1:], strict=True)
-        return [slice(a, b) for a, b in pairs if b - a >= min_rows and complete[a]]
+        return [slice(a, b) for a, b in pairwise(edges) if b - a >= min_rows and complete[a]]
 
     def split(self, train: float = 0.7, validation: float = 0.1, test: float = 0.2) -> tuple[Self, Self, Self]:
         """Splits by time into (train, validation, test); the shares must add up to 1."""

@@ -1,0 +1,102 @@
+"""A child process that is started again, with backoff, when it dies."""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from chaos_client.failures import ServeError
+
+FIRST_BACKOFF_S = 0.2
+LONGEST_BACKOFF_S = 15.0
+STEADY_S = 30.0
+GIVE_UP_AFTER = 12
+PR_SET_PDEATHSIG = 1
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class Child:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        *,
+        stop_s: float,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
+        self.name = name
+        self.log = log
+        self.restarts = 0
+        self._command = list(command)
+        self._environment = dict(environment)
+        self._stop_s = stop_s
+        self._pass_fds = tuple(pass_fds)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started = 0.0
+        self._due = 0.0
+        self._failures = 0
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=self._pass_fds,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+        self._started = time.monotonic()
+
+    def watch(self) -> str | None:
+        """Starts the child again when it is dead and its backoff is over; returns what happened, if anything."""
+        if self.alive:
+            return None
+        now = time.monotonic()
+        if self._due == 0.0:
+            return self._plan_restart(now)
+        if now < self._due:
+            return None
+        self._due = 0.0
+        self.restarts += 1
+        self.start()
+        return f"{self.name} started again (pid {self.pid})"
+
+    def _plan_restart(self, now: float) -> str:
+        code = self._process.returncode if self._process else None
+        self._failures = 1 if now - self._started > STEADY_S else self._failures + 1
+        if self._failures > GIVE_UP_AFTER:
+            raise ServeError(f"{self.name} died {self._failures} times in a row (last exit {code}); see {self.log}")
+        delay = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** (self._failures - 1))
+        self._due = now + delay
+        return f"{self.name} died (exit {code}); starting it again in {delay:.1f} s"
+
+    def stop(self) -> None:
+        if self._process is None or self._process.poll() is not None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(self._stop_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()

@@ -1,0 +1,12 @@
+"""`chaos`: one command a file."""
+
+import typer
+
+from chaos_client.cli.demo import demo
+from chaos_client.cli.serve import serve
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Learn chaotic dynamics from time series, as a service."
+)
+app.command()(serve)
+app.command()(demo)

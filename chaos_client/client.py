@@ -1,0 +1,125 @@
+"""The service over HTTP: upload, train, wait, download."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+FINAL = frozenset({"succeeded", "failed", "cancelled"})
+LONG_POLL_S = 20.0
+RETRIES = 8
+
+Json = dict[str, Any]
+
+
+class Problem(Exception):
+    """The service refused: `problem` is its RFC 9457 document, `code` its stable name."""
+
+    def __init__(self, status: int, problem: Json) -> None:
+        super().__init__(
+            f"{problem.get('title', 'error')}: {problem.get('detail', '')} {problem.get('remedy', '')}".strip()
+        )
+        self.status = status
+        self.problem = problem
+        self.code = str(problem.get("code", "unknown"))
+
+
+class Client:
+    def __init__(self, url: str, api_key: str, *, timeout_s: float = 60.0) -> None:
+        headers = {"Authorization": f"Bearer {api_key}"}
+        self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout_s)
+
+    @classmethod
+    def local(cls, data_dir: Path | None = None) -> Self:
+        """The embedded service whose `service.json` lies in `data_dir` (or $CHAOS_DATA_DIR, or ./data)."""
+        folder = data_dir or Path(os.environ.get("CHAOS_DATA_DIR", "data"))
+        record = json.loads((folder / "service.json").read_text())
+        return cls(record["url"], record["api_key"])
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def upload(self, filename: str, content: bytes, **fields: str) -> Json:
+        """Sends a file as a dataset and waits until it is ready."""
+        answer = self._send("POST", "/v1/datasets", files={"file": (filename, content)}, data=fields)
+        dataset: Json = answer.json()
+        while dataset["status"] == "processing":
+            time.sleep(0.5)
+            dataset = self.get(f"/v1/datasets/{dataset['id']}")
+        if dataset["status"] == "failed":
+            raise Problem(422, dataset["error"])
+        return dataset
+
+    def analyse(self, dataset_id: str) -> Json:
+        analysis: Json = self._send("POST", "/v1/analyses", json={"dataset_id": dataset_id}).json()
+        return self._wait(f"/v1/analyses/{analysis['id']}", None)
+
+    def train(self, dataset_id: str, spec: Json | None = None, *, seed: int = 0, **extra: Any) -> Json:
+        body = {"dataset_id": dataset_id, "spec": spec or {}, "seed": seed, **extra}
+        job: Json = self._send("POST", "/v1/jobs", json=body).json()
+        return job
+
+    def wait(self, job_id: str, on_change: Callable[[Json], None] | None = None) -> Json:
+        """Polls until the job is succeeded, failed or cancelled."""
+        return self._wait(f"/v1/jobs/{job_id}", on_change)
+
+    def get(self, path: str, **query: Any) -> Json:
+        document: Json = self._send("GET", path, params=query).json()
+        return document
+
+    def pages(self, path: str, **query: Any) -> Iterator[Json]:
+        cursor: str | None = None
+        while True:
+            page = self.get(path, **query, **({"cursor": cursor} if cursor else {}))
+            yield from page["data"]
+            cursor = page.get("next_cursor")
+            if not cursor:
+                return
+
+    def download(self, path: str) -> bytes:
+        return self._send("GET", path).content
+
+    def _wait(self, path: str, on_change: Callable[[Json], None] | None) -> Json:
+        wait_s = 1.0 if on_change else LONG_POLL_S
+        while True:
+            document = self.get(path, wait=wait_s)
+            if on_change:
+                on_change(document)
+            if document["status"] in FINAL:
+                return document
+
+    def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
+        answer = (
+            self._retrying(method, path, content) if method == "GET" else self._http.request(method, path, **content)
+        )
+        if answer.is_error:
+            try:
+                problem = answer.json()
+            except ValueError:
+                problem = {"title": answer.reason_phrase, "detail": answer.text[:300]}
+            raise Problem(answer.status_code, problem)
+        return answer
+
+    def _retrying(self, method: str, path: str, content: Json) -> httpx.Response:
+        for attempt in range(RETRIES):
+            last = attempt == RETRIES - 1
+            try:
+                answer = self._http.request(method, path, **content)
+            except httpx.TransportError:
+                if last:
+                    raise
+            else:
+                if answer.status_code != 503 or last:
+                    return answer
+            time.sleep(min(5.0, 0.1 * 2**attempt))
+        raise AssertionError("unreachable")
