@@ -1,15 +1,18 @@
 """Engines and sessions for both databases, and the one clock: that of the database."""
 
+import json
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-import orjson
-from sqlalchemy import URL, Double, Engine, Insert, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Double, Engine, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, sessionmaker
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ColumnElement
 
@@ -25,8 +28,14 @@ __all__ = [
     "open_database",
 ]
 
-DRIVERS = {"sqlite": ("sqlite+pysqlite", "sqlite+aiosqlite"), "postgresql": ("postgresql+psycopg", "postgresql+asyncpg")}
-BUSY_MS = 15_000
+DRIVERS = {
+    "sqlite": ("sqlite+pysqlite", "sqlite+aiosqlite"),
+    "postgresql": ("postgresql+psycopg", "postgresql+asyncpg"),
+}
+BUSY_MS = 5_000
+SINGLE_WRITER: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 30}
+
+to_json = partial(json.dumps, allow_nan=False, separators=(",", ":"))
 
 
 class now(ColumnElement[float]):  # noqa: N801 - reads as the SQL function it is
@@ -58,12 +67,13 @@ class Database:
     """`write.begin()` for a transaction that may write, `read()` for statements that never do."""
 
     engine: Engine
+    reader: Engine
     write: sessionmaker[Session]
     read: sessionmaker[Session]
 
     def dispose(self) -> None:
         self.engine.dispose()
-        _bind(self.read).dispose()
+        self.reader.dispose()
 
 
 @dataclass(frozen=True)
@@ -71,9 +81,86 @@ class AsyncDatabase:
     """As Database, for the event loop; `await session.run_sync(jobs.create, ...)` runs the same functions."""
 
     engine: AsyncEngine
+    reader: AsyncEngine
     write: async_sessionmaker[AsyncSession]
     read: async_sessionmaker[AsyncSession]
 
     async def dispose(self) -> None:
         await self.engine.dispose()
-        await self.read.kw["bind"].dispose()
+        await self.reader.dispose()
+
+
+def open_database(settings: Settings) -> Database:
+    url = _url(settings, asynchronous=False)
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, **_options(url), **SINGLE_WRITER)
+        reader = create_engine(url, **_options(url))
+        _tune_sqlite(engine, writes=True)
+        _tune_sqlite(reader, writes=False)
+    else:
+        engine = create_engine(url, **_options(url))
+        reader = engine.execution_options(isolation_level="AUTOCOMMIT")
+    write = sessionmaker(engine, expire_on_commit=False)
+    return Database(engine, reader, write, sessionmaker(reader, expire_on_commit=False))
+
+
+def open_async_database(settings: Settings) -> AsyncDatabase:
+    url = _url(settings, asynchronous=True)
+    if url.get_backend_name() == "sqlite":
+        engine = create_async_engine(url, **_options(url), **SINGLE_WRITER)
+        reader = create_async_engine(url, **_options(url))
+        _tune_sqlite(engine.sync_engine, writes=True)
+        _tune_sqlite(reader.sync_engine, writes=False)
+    else:
+        engine = create_async_engine(url, **_options(url))
+        reader = engine.execution_options(isolation_level="AUTOCOMMIT")
+    write = async_sessionmaker(engine, expire_on_commit=False)
+    return AsyncDatabase(engine, reader, write, async_sessionmaker(reader, expire_on_commit=False))
+
+
+def migration_engine(settings: Settings) -> Engine:
+    """One connection at a time, without foreign keys: SQLite alters a table by copying it."""
+    url = _url(settings, asynchronous=False)
+    engine = create_engine(url, poolclass=NullPool, json_serializer=to_json)
+    if url.get_backend_name() == "sqlite":
+        _tune_sqlite(engine, writes=True, foreign_keys=False)
+    return engine
+
+
+def _url(settings: Settings, *, asynchronous: bool) -> URL:
+    url = make_url(settings.database_url)
+    drivers = DRIVERS.get(url.get_backend_name())
+    if drivers is None:
+        raise ValueError(f"CHAOS_DATABASE_URL must begin with sqlite:// or postgresql://, not {url.drivername}://")
+    if url.get_backend_name() == "sqlite":
+        if not url.database or url.database == ":memory:":
+            raise ValueError("CHAOS_DATABASE_URL must name a file: several processes share the database")
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    return url.set(drivername=drivers[int(asynchronous)])
+
+
+def _options(url: URL) -> dict[str, Any]:
+    return {"json_serializer": to_json, "pool_pre_ping": url.get_backend_name() == "postgresql"}
+
+
+def _tune_sqlite(engine: Engine, *, writes: bool, foreign_keys: bool = True) -> None:
+    def pragmas(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for name, value in (
+            ("busy_timeout", BUSY_MS),
+            ("journal_mode", "WAL"),
+            ("synchronous", "NORMAL"),
+            ("foreign_keys", int(foreign_keys)),
+            ("query_only", int(not writes)),
+        ):
+            cursor.execute(f"PRAGMA {name}={value}")
+        cursor.close()
+
+    event.listen(engine, "connect", pragmas)
+    if writes:
+        event.listen(engine, "begin", _begin_immediate)
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -4,7 +4,7 @@ StoreError
 ├── NotFound         no such thing in this project
 ├── BadCursor        a page cursor that this service did not make
 ├── WrongState       the thing is not in a state that allows it
-│   └── NotCancellable, PlanFrozen
+│   └── NotCancellable, PlanFrozen, DatasetNotReady
 ├── LeaseLost        another worker has, or may have, the job
 ├── WorkerLost       no worker finished the job in the attempts allowed
 ├── BlobCorrupt      the stored bytes are not what was stored
@@ -16,6 +16,7 @@ from chaos_core.errors import ChaosError
 __all__ = [
     "BadCursor",
     "BlobCorrupt",
+    "DatasetNotReady",
     "LeaseLost",
     "NotCancellable",
     "NotFound",
@@ -73,6 +74,14 @@ class PlanFrozen(WrongState):
     code = "plan_frozen"
     title = "The job has another plan already"
     remedy = "Post a new job for another plan."
+
+
+class DatasetNotReady(WrongState):
+    """The upload is still being read, or could not be; fields `dataset_id`, `status`."""
+
+    code = "dataset_not_ready"
+    title = "The dataset is not ready"
+    remedy = "Wait until its status is `ready`; if it is `failed`, correct the file and send it again."
 
 
 class LeaseLost(StoreError):

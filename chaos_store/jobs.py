@@ -1,0 +1,340 @@
+"""Jobs: what clients ask, what workers do with them, and what becomes of those that workers lose."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, TypedDict, Unpack
+
+from sqlalchemy import ColumnElement, Select, case, delete, func, literal, or_, select, update
+from sqlalchemy.orm import Session
+
+from .engine import insert_for, now
+from .errors import DatasetNotReady, NotCancellable, NotFound, PlanFrozen, WorkerLost
+from .paging import window
+from .states import FINISHED, Event, Kind, State
+from .tables import Dataset, Job, JobEvent, Metric
+from .transitions import Claim, conclude, held, hold, record, transition, write
+
+__all__ = [
+    "Claim",
+    "MetricRow",
+    "Progress",
+    "Wake",
+    "add_metrics",
+    "claim",
+    "claimable",
+    "confirm_cancel",
+    "create",
+    "events",
+    "fail",
+    "freeze_plan",
+    "get",
+    "heartbeat",
+    "lose",
+    "mark_woken",
+    "metrics",
+    "page",
+    "progress",
+    "reap",
+    "record_event",
+    "release",
+    "request_cancel",
+    "save_checkpoint",
+    "succeed",
+]
+
+REAP_BATCH = 50
+BACKOFF_S = (0.0, 0.0, 1.0, 2.0, 4.0, 8.0, 16.0)
+LONGEST_BACKOFF_S = 30.0
+
+
+class Wake(NamedTuple):
+    job_id: str
+    kind: str
+
+
+class MetricRow(NamedTuple):
+    name: str
+    step: int
+    value: float
+    wall: float
+
+
+class Progress(TypedDict, total=False):
+    stage: str
+    progress_update: int
+    progress_total: int
+    kernel: str
+    device: str
+    scores: dict[str, Any]
+    baselines: dict[str, Any]
+
+
+def create(
+    session: Session,
+    *,
+    project_id: str,
+    kind: str,
+    dataset_id: str,
+    max_attempts: int,
+    analysis_id: str | None = None,
+    spec: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    labels: Mapping[str, str] | None = None,
+) -> Job:
+    """A queued job. `woken_at` is set at once: a wake-up call that never came is repeated by the reaper."""
+    status = session.scalar(select(Dataset.status).where(Dataset.project_id == project_id, Dataset.id == dataset_id))
+    if status is None:
+        raise NotFound(f"There is no dataset {dataset_id}.", kind="dataset", id=dataset_id)
+    if status != "ready" and kind != Kind.ingest:
+        raise DatasetNotReady(f"Dataset {dataset_id} is {status}.", dataset_id=dataset_id, status=status)
+    job = Job(
+        project_id=project_id,
+        kind=kind,
+        dataset_id=dataset_id,
+        analysis_id=analysis_id,
+        spec=dict(spec or {}),
+        seed=seed,
+        labels=dict(labels or {}),
+        max_attempts=max_attempts,
+        woken_at=now(),
+    )
+    session.add(job)
+    session.flush()
+    record(session, job.id, "status", {"status": job.status, "event": "create", "attempt": 0})
+    return job
+
+
+def get(project_id: str, job_id: str) -> Select[Job]:
+    return select(Job).where(Job.project_id == project_id, Job.id == job_id)
+
+
+def page(
+    project_id: str,
+    *,
+    status: str | None = None,
+    kind: str | None = None,
+    dataset_id: str | None = None,
+    cursor: str | None = None,
+    limit: int = 50,
+) -> Select[Job]:
+    statement = select(Job).where(Job.project_id == project_id)
+    for column, value in ((Job.status, status), (Job.kind, kind), (Job.dataset_id, dataset_id)):
+        if value is not None:
+            statement = statement.where(column == value)
+    return window(statement, Job, cursor, limit)
+
+
+def events(project_id: str, job_id: str, *, after: int = 0, limit: int = 200) -> Select[JobEvent]:
+    mine = select(JobEvent).join(Job, Job.id == JobEvent.job_id).where(Job.project_id == project_id, Job.id == job_id)
+    return mine.where(JobEvent.seq > after).order_by(JobEvent.seq).limit(limit)
+
+
+def metrics(
+    project_id: str, job_id: str, *, names: Iterable[str] | None = None, after_step: int = -1
+) -> Select[Metric]:
+    mine = select(Metric).join(Job, Job.id == Metric.job_id).where(Job.project_id == project_id, Job.id == job_id)
+    if names is not None:
+        mine = mine.where(Metric.name.in_(list(names)))
+    return mine.where(Metric.step > after_step).order_by(Metric.name, Metric.step)
+
+
+def request_cancel(session: Session, project_id: str, job_id: str) -> Job:
+    """Cancels a queued job at once and asks a running one to stop; asking twice is asking once."""
+    jobs = transition(session, Event.cancel, Job.project_id == project_id, Job.id == job_id)
+    if jobs:
+        return jobs[0]
+    job = session.scalar(get(project_id, job_id))
+    if job is None:
+        raise NotFound(f"There is no job {job_id}.", kind="job", id=job_id)
+    if job.status in FINISHED:
+        raise NotCancellable(f"The job has already {_ended(job.status)}.", status=job.status)
+    return job
+
+
+def _ended(status: str) -> str:
+    return "been cancelled" if status == State.cancelled else status
+
+
+def claimable(limit: int = 1, *, kinds: Iterable[str] | None = None) -> Select[str, str]:
+    """Id and kind of due jobs that nobody has, oldest first."""
+    due = select(Job.id, Job.kind).where(Job.status == State.queued.value, Job.not_before <= now())
+    if kinds is not None:
+        due = due.where(Job.kind.in_(list(kinds)))
+    return due.order_by(Job.created_at, Job.id).limit(limit)
+
+
+def claim(session: Session, job_id: str, worker: str, ttl_s: float) -> Claim | None:
+    """Takes the job, or None where it is taken, finished or not due: then the wake-up call is dropped."""
+    jobs = transition(
+        session,
+        Event.claim,
+        Job.id == job_id,
+        Job.not_before <= now(),
+        lease_owner=worker,
+        lease_until=now() + ttl_s,
+        fence=Job.fence + 1,
+        attempt=Job.attempt + 1,
+        attempts_since_checkpoint=Job.attempts_since_checkpoint + 1,
+        started_at=func.coalesce(Job.started_at, now()),
+    )
+    if not jobs:
+        return None
+    job = jobs[0]
+    if job.attempt > 1:
+        resumed = -1 if job.checkpoint_update is None else job.checkpoint_update
+        session.execute(delete(Metric).where(Metric.job_id == job.id, Metric.step > resumed))
+    fields = Claim.__dataclass_fields__.keys() - {"job_id"}
+    return Claim(job_id=job.id, **{name: getattr(job, name) for name in fields})
+
+
+def heartbeat(session: Session, claim: Claim, ttl_s: float) -> str:
+    """Renews the lease and tells the state, `cancelling` being the request to stop."""
+    return write(session, claim, lease_until=now() + ttl_s).value
+
+
+def progress(session: Session, claim: Claim, *, first_step: bool = False, **values: Unpack[Progress]) -> str:
+    """Writes what is seen of the run; a new `stage` is also an event."""
+    changes: dict[str, Any] = dict(values)
+    if first_step:
+        changes["first_step_at"] = func.coalesce(Job.first_step_at, now())
+    status = write(session, claim, version=Job.version + 1, **changes)
+    if "stage" in values:
+        record(session, claim.job_id, "stage", {"stage": values["stage"], "attempt": claim.attempt})
+    return status.value
+
+
+def record_event(session: Session, claim: Claim, kind: str, data: Mapping[str, Any]) -> None:
+    hold(session, claim)
+    record(session, claim.job_id, kind, data)
+
+
+def freeze_plan(
+    session: Session, claim: Claim, plan: Mapping[str, Any], plan_hash: str, analysis_id: str | None = None
+) -> None:
+    """Writes the plan once; the same plan again changes nothing, another one is refused."""
+    hold(session, claim)
+    stored = session.scalar(select(Job.plan_hash).where(Job.id == claim.job_id))
+    if stored == plan_hash:
+        return
+    if stored is not None:
+        raise PlanFrozen(f"Job {claim.job_id} already has the plan {stored}.", plan_hash=stored)
+    changes = {"plan": dict(plan), "plan_hash": plan_hash, "version": Job.version + 1}
+    write(session, claim, **changes, **({} if analysis_id is None else {"analysis_id": analysis_id}))
+    record(session, claim.job_id, "plan", {"plan_hash": plan_hash})
+
+
+def save_checkpoint(session: Session, claim: Claim, sha256: str, update_count: int) -> None:
+    """Points to bytes that are already stored; a later update than before starts the count of attempts anew."""
+    later = or_(Job.checkpoint_update.is_(None), Job.checkpoint_update < update_count)
+    write(
+        session,
+        claim,
+        checkpoint_sha256=sha256,
+        checkpoint_update=update_count,
+        attempts_since_checkpoint=case((later, 0), else_=Job.attempts_since_checkpoint),
+        version=Job.version + 1,
+    )
+    record(session, claim.job_id, "checkpoint", {"sha256": sha256, "update": update_count})
+
+
+def add_metrics(session: Session, claim: Claim, rows: Iterable[MetricRow | tuple[str, int, float, float]]) -> None:
+    """Adds numbers by (name, step); the same step again replaces the number. Not finite is stored as NULL."""
+    values = [
+        {"job_id": claim.job_id, "name": name, "step": step, "value": _finite(value), "wall": wall}
+        for name, step, value, wall in rows
+    ]
+    hold(session, claim)
+    if values:
+        statement = insert_for(session, Metric)
+        changes = {"value": statement.excluded.value, "wall": statement.excluded.wall}
+        session.execute(
+            statement.on_conflict_do_update(index_elements=["job_id", "name", "step"], set_=changes), values
+        )
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def succeed(
+    session: Session,
+    claim: Claim,
+    *,
+    model_id: str | None = None,
+    scores: Mapping[str, Any] | None = None,
+    baselines: Mapping[str, Any] | None = None,
+) -> Job:
+    given = {"model_id": model_id, "scores": scores, "baselines": baselines}
+    return conclude(
+        session, claim, Event.succeed, **{name: value for name, value in given.items() if value is not None}
+    )
+
+
+def fail(session: Session, claim: Claim, problem: Mapping[str, Any], *, model_id: str | None = None) -> Job:
+    """Ends the job with the problem; one that was being cancelled ends cancelled, without it."""
+    values: dict[str, Any] = {"error": _unless_cancelling(problem)}
+    if model_id is not None:
+        values["model_id"] = model_id
+    return conclude(session, claim, Event.fail, **values)
+
+
+def _unless_cancelling(problem: Mapping[str, Any]) -> ColumnElement[Any]:
+    stored = literal(dict(problem), type_=Job.error.type)
+    return case((Job.status == State.running.value, stored), else_=Job.error)
+
+
+def release(session: Session, claim: Claim) -> Job:
+    """Puts the job back, no attempt used: the worker is going down."""
+    return conclude(
+        session,
+        claim,
+        Event.release,
+        attempt=Job.attempt - 1,
+        attempts_since_checkpoint=_count(Job.attempts_since_checkpoint - 1),
+        not_before=now(),
+        woken_at=None,
+    )
+
+
+def _count(value: ColumnElement[int]) -> ColumnElement[int]:
+    return case((value < 0, 0), else_=value)
+
+
+def lose(session: Session, claim: Claim, problem: Mapping[str, Any]) -> Job:
+    """The run died: back to the queue after a pause, or failed with the problem where no attempt is left."""
+    jobs = transition(session, Event.lose_lease, *held(claim), _has_attempts(), **_requeued())
+    return jobs[0] if jobs else conclude(session, claim, Event.exhaust, error=_unless_cancelling(problem))
+
+
+def confirm_cancel(session: Session, claim: Claim) -> Job:
+    return conclude(session, claim, Event.confirm_cancel)
+
+
+def reap(session: Session, *, rewake_s: float = 5.0) -> list[Wake]:
+    """Takes jobs from workers that fell silent; gives back the jobs that need a wake-up call."""
+    transition(session, Event.lose_lease, _has_attempts(), _expired(), **_requeued())
+    lost = WorkerLost("No worker finished the job in the attempts allowed.").problem()
+    transition(session, Event.exhaust, _expired(), error=_unless_cancelling(lost))
+    silent = or_(Job.woken_at.is_(None), Job.woken_at < now() - rewake_s)
+    due = claimable(REAP_BATCH).where(silent)
+    return [Wake(job_id, kind) for job_id, kind in session.execute(due)]
+
+
+def mark_woken(session: Session, job_ids: Iterable[str]) -> None:
+    statement = update(Job).where(Job.id.in_(list(job_ids))).values(woken_at=now())
+    session.execute(statement, execution_options={"synchronize_session": False})
+
+
+def _expired() -> ColumnElement[bool]:
+    expired = select(Job.id).where(Job.status.in_(["running", "cancelling"]), Job.lease_until < now())
+    return Job.id.in_(expired.order_by(Job.id).limit(REAP_BATCH).with_for_update(skip_locked=True))
+
+
+def _has_attempts() -> ColumnElement[bool]:
+    return Job.attempts_since_checkpoint < Job.max_attempts
+
+
+def _requeued() -> dict[str, Any]:
+    pauses = dict(enumerate(BACKOFF_S))
+    pause = case(pauses, value=Job.attempts_since_checkpoint, else_=LONGEST_BACKOFF_S)
+    return {"not_before": now() + pause, "woken_at": None}
