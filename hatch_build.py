@@ -1,8 +1,10 @@
-"""Compiles chaos_core/native with the zig compiler of the `ziglang` wheel: a hatchling build hook, and a program for rebuilding.
+"""Compiles chaos_core/native with the zig compiler of the `ziglang` wheel: a build hook, and a program for rebuilding.
 
-pip runs the hook for wheels and editable installs. After an edit of the C++ sources: `python hatch_build.py [LEVEL ...]`.
-No system compiler, network or home folder is needed. Where zig is not to be had nothing is built, the package stays pure Python
-and uses its slower paths; `chaos_core.native.status()` tells which. CHAOS_NO_KERNELS=1 leaves the kernels out on purpose.
+pip runs the hook for wheels and editable installs; after an edit of the C++ sources `python hatch_build.py [LEVEL ...]`
+does so by hand.
+No system compiler, network or home folder is needed. Where zig is not to be had nothing is built, the package stays
+pure Python and uses its slower paths; `chaos_core.native.status()` tells which. CHAOS_NO_KERNELS=1 leaves the kernels
+out on purpose.
 """
 
 import importlib.util
@@ -21,10 +23,9 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 ROOT = Path(__file__).parent
 NATIVE = Path("chaos_core", "native")
-# No -ffast-math: it would let the compiler assume that NaN and inf do not occur, and they are how a diverged run is noticed.
-FLAGS = (
-    "-std=c++17 -O3 -fno-math-errno -fno-trapping-math -fno-exceptions -fno-rtti -shared -fvisibility=hidden -g0 -s".split()
-)
+# No -ffast-math: the compiler would assume that NaN and inf do not occur, and they are how a diverged run is noticed.
+OPTIMISE = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fno-exceptions", "-fno-rtti")
+LINK = ("-shared", "-fvisibility=hidden", "-g0", "-s")
 # AVX-512 with full vectors: the target's own default prefers 256 bits.
 X86 = {"v2": "x86_64_v2", "v3": "x86_64_v3", "v4": "x86_64_v4-prefer_256_bit"}
 TIMEOUT_S = 600
@@ -69,17 +70,16 @@ def compile_level(level: str, target: Target, native: Path, folder: Path, cache:
     library = folder / str(stamp["library_name"](level))
     part = library.with_name(f"{library.name}.{os.getpid()}.part")
     # `cc`, not `c++`: the latter first compiles the C++ standard library, which the sources do not use.
-    command = [sys.executable, "-m", "ziglang", "cc", "-target", target.triple, f"-mcpu={target.levels[level]}", *FLAGS]
-    if sys.platform != "win32":
-        command.append("-fPIC")
-    command += [f"-DCHAOS_STAMP={stamp['source_stamp'](native)}u", "-o", str(part), *map(str, sorted(native.glob("*.cpp")))]
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", target.triple, f"-mcpu={target.levels[level]}"]
+    command += [*OPTIMISE, *LINK, *([] if sys.platform == "win32" else ["-fPIC"])]
+    command += [f"-DCHAOS_STAMP={stamp['source_stamp'](native)}u", "-o", str(part)]
+    command += map(str, sorted(native.glob("*.cpp")))
     environment = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
     if done.returncode:
         part.unlink(missing_ok=True)
         raise NotBuilt(f"the compiler failed for level {level}: {done.stderr.strip()}")
-    os.replace(part, library)
-    return library
+    return part.replace(library)
 
 
 def compile_all(native: Path, folder: Path, levels: list[str] | None = None) -> list[Path]:
@@ -87,17 +87,18 @@ def compile_all(native: Path, folder: Path, levels: list[str] | None = None) -> 
     if importlib.util.find_spec("ziglang") is None:
         raise NotBuilt("the package ziglang is not installed")
     target = this_target()
-    with tempfile.TemporaryDirectory(prefix="chaos-zig-") as cache:  # the home folder may be read-only
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            jobs = [pool.submit(compile_level, level, target, native, folder, cache) for level in levels or target.levels]
-            try:
-                return [job.result() for job in jobs]
-            except (OSError, subprocess.SubprocessError) as error:
-                raise NotBuilt(str(error)) from error
+    # A cache of its own: the home folder may be read-only.
+    with tempfile.TemporaryDirectory(prefix="chaos-zig-") as cache, ThreadPoolExecutor(os.cpu_count()) as pool:
+        names = levels or target.levels
+        jobs = [pool.submit(compile_level, level, target, native, folder, cache) for level in names]
+        try:
+            return [job.result() for job in jobs]
+        except (OSError, subprocess.SubprocessError) as error:
+            raise NotBuilt(str(error)) from error
 
 
 class KernelHook(BuildHookInterface[Any]):
-    """Puts the libraries into the source tree (editable install) or into the wheel, which then carries a platform tag."""
+    """Puts the libraries into the source tree (editable install) or the wheel, which then carries a platform tag."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if os.environ.get("CHAOS_NO_KERNELS") or self.target_name != "wheel":

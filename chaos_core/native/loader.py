@@ -1,20 +1,24 @@
 """Opens the compiled library that suits this CPU and was built from the sources beside it.
 
-hatch_build.py builds one library per CPU level. The best one that the CPU can run, that loads, and whose fingerprint equals
-that of the C++ files is taken; otherwise there is none, `status()` tells the reason, and the callers use their slower twins.
+hatch_build.py builds one library per CPU level. The best one is taken that the CPU can run, that loads, and whose
+fingerprint equals that of the C++ files; otherwise there is none, `status()` tells the reason, and the callers use
+their slower twins.
 """
 
 import ctypes
 import functools
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from chaos_core.native.stamp import library_name, source_stamp
 from chaos_core.native.status import KernelStatus
+
+__all__ = ["FOLDER", "Library", "cpu_levels", "library", "open_library", "status"]
 
 FOLDER = Path(__file__).parent
 REMEDY = "Build it with `python hatch_build.py` in a checkout, or install the package again."
@@ -26,19 +30,37 @@ class Library:
 
     Args:
         level: its CPU level, see KernelStatus.
-        handle: the functions.
+        handle: what the operating system loaded.
     """
 
     level: str
     handle: ctypes.CDLL
+
+    def function(self, name: str, arguments: type[ctypes.Structure], size: str) -> Callable[[Any], int]:
+        """A function that takes one structure by address and returns an int64.
+
+        Args:
+            name: its name in the library.
+            arguments: our mirror of the C++ structure.
+            size: name of the function that tells the size of the C++ structure, compared with ours: a field added on
+                one side only would otherwise be read as garbage.
+
+        Raises:
+            TypeError: the two sizes differ.
+        """
+        if self.handle[size]() != ctypes.sizeof(arguments):
+            raise TypeError(f"{arguments.__qualname__} has not the fields that {name} expects")
+        function = self.handle[name]
+        function.restype = ctypes.c_int64
+        return function
 
 
 def cpu_levels() -> tuple[str, ...]:
     """The levels that this CPU can run, best first.
 
     Returns:
-        Some of "v4", "v3", "v2" on x86-64, ("neon",) on 64-bit ARM, () elsewhere. What the CPU has is asked of numpy, whose
-        public report knows both the names of the psABI levels and, in older releases, those of the instruction sets.
+        Some of "v4", "v3", "v2" on x86-64, ("neon",) on 64-bit ARM, () elsewhere. What the CPU has is asked of numpy:
+        its public report names the psABI levels or, in older releases, the instruction sets.
     """
     machine = platform.machine().lower()
     if machine in ("arm64", "aarch64"):
@@ -46,43 +68,46 @@ def cpu_levels() -> tuple[str, ...]:
     if machine not in ("x86_64", "amd64"):
         return ()
     report = np.show_config(mode="dicts")
-    simd = report["SIMD Extensions"] if report else {}
-    have = {*simd["baseline"], *simd["found"]} if simd else set()
-    levels = ["v4"] if have & {"X86_V4", "AVX512_SKX"} else []
-    if levels or "X86_V3" in have or {"AVX2", "FMA3"} <= have:
-        levels.append("v3")
-    return (*levels, "v2")
+    simd = report["SIMD Extensions"] if report else {"baseline": [], "found": []}
+    have = {*simd["baseline"], *simd["found"]}
+    v4 = bool(have & {"X86_V4", "AVX512_SKX"})
+    v3 = v4 or "X86_V3" in have or {"AVX2", "FMA3"} <= have
+    return (*["v4"] * v4, *["v3"] * v3, "v2")
 
 
 def open_library(folder: Path, levels: Sequence[str]) -> tuple[Library | None, KernelStatus]:
     """The first library of `levels` in `folder` that loads and is not stale.
 
     Args:
-        folder: holds the libraries and the C++ files they must have been built from.
-        levels: names, best first.
+        folder: holds the libraries and the C++ files that they must have been built from.
+        levels: their names, best first.
 
     Returns:
-        The library and its status, or None and the reasons, one for each level.
+        The library and its status, or None and a status with the reason for each level.
     """
     stamp = source_stamp(folder)
     refused = []
     for level in levels:
-        path = folder / library_name(level)
-        if not path.exists():
-            refused.append(f"{path.name} was not built")
-            continue
-        try:
-            handle = ctypes.CDLL(str(path))
-            handle.chaos_stamp.restype = ctypes.c_uint32
-            built_from = handle.chaos_stamp()
-        except (OSError, AttributeError) as error:
-            refused.append(f"{path.name} does not load ({error})")
-            continue
-        if built_from == stamp:
+        handle = _load(folder / library_name(level), stamp)
+        if isinstance(handle, ctypes.CDLL):
             return Library(level, handle), KernelStatus(level, f"Native kernels at CPU level {level}.")
-        refused.append(f"{path.name} is stale: built from other sources")
+        refused.append(handle)
     why = "; ".join(refused) or f"no CPU level is known for {platform.machine()}"
     return None, KernelStatus(None, f"No native kernels, slower paths are used: {why}. {REMEDY}")
+
+
+def _load(path: Path, stamp: int) -> ctypes.CDLL | str:
+    """The library, or why not."""
+    if not path.exists():
+        return f"{path.name} was not built"
+    try:
+        handle = ctypes.CDLL(str(path))
+        handle.chaos_stamp.restype = ctypes.c_uint32
+        if handle.chaos_stamp() != stamp:
+            return f"{path.name} is stale, built from other sources"
+    except (OSError, AttributeError) as error:
+        return f"{path.name} does not load ({error})"
+    return handle
 
 
 @functools.cache
@@ -96,5 +121,5 @@ def library() -> Library | None:
 
 
 def status() -> KernelStatus:
-    """Which level is active, or why none is: to be shown by the program, the doctor command and the tests."""
+    """Which level is active, or why none is; for logs, `doctor` and tests, since pip hides what the build hook says."""
     return _opened()[1]

@@ -71,6 +71,6 @@ static void plrnn(const OrbitArguments &a) {
 
 }  // namespace chaos
 
-CHAOS_API void chaos_clipped_shplrnn_orbit(const chaos::OrbitArguments *a) { chaos::clipped_shplrnn(*a); }
-CHAOS_API void chaos_plrnn_orbit(const chaos::OrbitArguments *a) { chaos::plrnn(*a); }
+CHAOS_API int64_t chaos_clipped_shplrnn_orbit(const chaos::OrbitArguments *a) { return chaos::clipped_shplrnn(*a), 0; }
+CHAOS_API int64_t chaos_plrnn_orbit(const chaos::OrbitArguments *a) { return chaos::plrnn(*a), 0; }
 CHAOS_API int64_t chaos_orbit_bytes(void) { return sizeof(chaos::OrbitArguments); }

@@ -2,41 +2,44 @@
 
 import ctypes
 from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from chaos_core.native.loader import library
 
-Array = npt.NDArray[np.float64]
+__all__ = ["orbit"]
+
+Floats: TypeAlias = npt.NDArray[np.float64]
 
 # The parameters of each kind in the order in which its loop in orbit.cpp reads them.
 ORDER = {"clipped_shplrnn": ("A", "W1", "W2", "h1", "h2"), "plrnn": ("A", "W", "h")}
 
 
 class _Arguments(ctypes.Structure):
-    """OrbitArguments of orbit.cpp, field by field."""
+    """OrbitArguments of orbit.cpp, field by field; the loader compares the sizes."""
 
-    _fields_ = [
-        *[(name, ctypes.c_int64) for name in ("starts", "steps", "latent", "hidden")],
-        *[(name, ctypes.c_void_p) for name in ("parameters", "z0", "z", "work")],
-    ]
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("starts", "steps", "latent", "hidden")),
+        *((name, ctypes.c_void_p) for name in ("parameters", "z0", "z", "work")),
+    )
 
 
-def orbit(kind: str, params: Mapping[str, npt.NDArray[np.floating]], z0: npt.ArrayLike, steps: int) -> Array | None:
+def orbit(kind: str, params: Mapping[str, npt.NDArray[Any]], z0: npt.ArrayLike, steps: int) -> Floats | None:
     """Iterates a cell from each start without forcing, in float64.
 
-    z_{t+1} = step(z_t), t = 0 .. steps - 1. Values that are not finite stay visible; nothing stops early.
+    z_{t+1} = F(z_t), t = 0 .. steps - 1. Values that are not finite stay visible; nothing stops early.
 
     Args:
-        kind: kind of the cell, "clipped_shplrnn" or "plrnn" (the settings are read off the shapes).
-        params: the cell's arrays by name; others (of the observation) are ignored. Converted to float64.
-        z0: latent starts, (K, M), or (M,) for one.
-        steps: how many states to compute, >= 0.
+        kind: of the cell, "clipped_shplrnn" or "plrnn"; the settings are read off the shapes.
+        params: the cell's arrays by name, converted to float64; other names (of the observation) are ignored.
+        z0: (K, M) latent starts, or (M,) for one.
+        steps: how many states to compute, 0 or more.
 
     Returns:
-        z (K, steps, M), row 0 being the first step after the start; (steps, M) for one start. None where no library is active
-        or the kind has no native loop: then chaos_core.run.free_run gives the same to rounding, some hundred times slower.
+        (K, steps, M) or (steps, M): z_1 .. z_steps; the start itself is not repeated. None where no library is active
+        or the kind has no native loop: then chaos_core.run.free_run gives the same to rounding, far more slowly.
 
     Raises:
         ValueError: a shape does not fit, or `steps` is negative.
@@ -45,14 +48,14 @@ def orbit(kind: str, params: Mapping[str, npt.NDArray[np.floating]], z0: npt.Arr
     if active is None or kind not in ORDER:
         return None
     arrays = [np.asarray(params[name], np.float64) for name in ORDER[kind]]
-    latent, inner = arrays[0].size, arrays[1].shape[1]
+    latent, inner = arrays[1].shape
     start = np.ascontiguousarray(z0, np.float64)
     if start.ndim not in (1, 2) or start.shape[-1] != latent or steps < 0:
-        raise ValueError(f"z0 must be (K, {latent}) or ({latent},) and steps >= 0, got {start.shape} and {steps}.")
+        raise ValueError(f"z0 must be (K, {latent}) or ({latent},) and steps >= 0, got {start.shape} and {steps}")
     flat = np.concatenate([array.ravel() for array in arrays])
-    z = np.empty((start.size // latent, steps, latent))
+    z = np.empty((*start.shape[:-1], steps, latent))
     work = np.empty(latent * inner + inner)
     addresses = [array.ctypes.data for array in (flat, start, z, work)]
-    arguments = _Arguments(len(z), steps, latent, inner, *addresses)
-    active.handle[f"chaos_{kind}_orbit"](ctypes.byref(arguments))
-    return z.reshape(*start.shape[:-1], steps, latent)
+    run = active.function(f"chaos_{kind}_orbit", _Arguments, "chaos_orbit_bytes")
+    run(ctypes.byref(_Arguments(start.size // latent, steps, latent, inner, *addresses)))
+    return z

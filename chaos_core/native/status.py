@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+__all__ = ["KernelStatus"]
+
 
 @dataclass(frozen=True)
 class KernelStatus:
     """State of the native kernels in this process.
 
     Args:
-        level: the CPU level of the active library: "v2" (SSE4.2), "v3" (AVX2), "v4" (AVX-512), "neon"; None where none is.
+        level: CPU level of the active library: "v2" (SSE4.2), "v3" (AVX2), "v4" (AVX-512), "neon"; None without one.
         reason: one sentence: which library runs, or why none does and what to do.
     """
 

@@ -55,10 +55,13 @@ template <class Real> INLINE Vector<Real> relu(Vector<Real> value) {
   return zero > value ? zero : value;
 }
 
+// Sum across a vector, by halves: the additions of a level do not wait for each other.
 template <class Real> INLINE Real lane_sum(Vector<Real> value) {
-  Real sum = 0;
-  for (int i = 0; i < WIDTH<Real>; i++) sum += value[i];
-  return sum;
+  Real part[WIDTH<Real>];
+  store<Real>(part, value);
+  UNROLL for (int half = WIDTH<Real> / 2; half > 0; half /= 2)
+    UNROLL for (int i = 0; i < half; i++) part[i] += part[i + half];
+  return part[0];
 }
 
 INLINE Index padded(Index count) { return (count + LANES - 1) / LANES * LANES; }
