@@ -29,6 +29,7 @@ __all__ = [
     "freeze_plan",
     "get",
     "heartbeat",
+    "hold",
     "lose",
     "mark_woken",
     "metrics",
@@ -195,7 +196,7 @@ def heartbeat(session: Session, claim: Claim, ttl_s: float) -> str:
 def progress(session: Session, claim: Claim, *, first_step: bool = False, **values: Unpack[Progress]) -> str:
     """Writes what is seen of the run; a new `stage` is also an event."""
     changes: dict[str, Any] = dict(values)
-    if first_step:
+    if first_step or values.get("progress_update", 0) >= 1:
         changes["first_step_at"] = func.coalesce(Job.first_step_at, now())
     status = write(session, claim, version=Job.version + 1, **changes)
     if "stage" in values:

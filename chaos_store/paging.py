@@ -4,9 +4,9 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Select, tuple_
+from sqlalchemy import Row, Select, tuple_
 
 from .errors import BadCursor
 from .tables import AnalysisRow, Artifact, Dataset, Job, TrainedModel, Trajectory
@@ -14,10 +14,12 @@ from .tables import AnalysisRow, Artifact, Dataset, Job, TrainedModel, Trajector
 __all__ = ["cut", "window"]
 
 
-Row = TypeVar("Row", AnalysisRow, Artifact, Dataset, Job, TrainedModel, Trajectory)
+Pages = type[AnalysisRow | Artifact | Dataset | Job | TrainedModel | Trajectory]
+Statement = TypeVar("Statement", bound=Select[*tuple[Any, ...]])
+Item = TypeVar("Item")
 
 
-def window(statement: Select[Row], table: type[Row], cursor: str | None, limit: int) -> Select[Row]:
+def window(statement: Statement, table: Pages, cursor: str | None, limit: int) -> Statement:
     """At most `limit + 1` rows after the cursor; the extra one only tells `cut` that more follow."""
     if cursor is not None:
         created_at, row_id = _decode(cursor)
@@ -25,12 +27,13 @@ def window(statement: Select[Row], table: type[Row], cursor: str | None, limit: 
     return statement.order_by(table.created_at.desc(), table.id.desc()).limit(limit + 1)
 
 
-def cut(rows: Sequence[Row], limit: int) -> tuple[Sequence[Row], str | None]:
-    """The page and the cursor of the next one, None at the end."""
+def cut(rows: Sequence[Item], limit: int) -> tuple[Sequence[Item], str | None]:
+    """The page and the cursor of the next one, None at the end; of joined rows the first is the paged one."""
     if len(rows) <= limit:
         return rows, None
-    last = rows[limit - 1]
-    return rows[:limit], _encode(last.created_at, last.id)
+    last: Any = rows[limit - 1]
+    paged = last[0] if isinstance(last, Row) else last
+    return rows[:limit], _encode(paged.created_at, paged.id)
 
 
 def _encode(created_at: float, row_id: str) -> str:

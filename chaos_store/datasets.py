@@ -1,0 +1,83 @@
+"""Datasets: an upload and the series read from it."""
+
+from collections.abc import Mapping
+from typing import Any, TypedDict, Unpack
+
+from sqlalchemy import Select, select, update
+from sqlalchemy.orm import Session
+
+from .blobs import BlobRef
+from .errors import NotFound, WrongState
+from .paging import window
+from .tables import Dataset
+
+__all__ = ["Facts", "create", "get", "page", "ready", "reject"]
+
+
+class Facts(TypedDict):
+    """What reading the file told; `series_sha256` is the blob of the parsed series."""
+
+    format: str
+    series_sha256: str
+    rows: int
+    channels: int
+    names: list[str]
+    dt: float | None
+    missing_count: int
+    stretches: int
+
+
+def create(
+    session: Session,
+    *,
+    project_id: str,
+    name: str,
+    content: BlobRef,
+    options: Mapping[str, Any] | None = None,
+    facts: Facts | None = None,
+) -> Dataset:
+    """A dataset that is `ready` where the facts are known, else `processing`."""
+    known: dict[str, Any] = dict(facts or {})
+    dataset = Dataset(
+        project_id=project_id,
+        name=name,
+        status="ready" if known else "processing",
+        size_bytes=content.size,
+        content_sha256=content.sha256,
+        options=dict(options or {}),
+        **known,
+    )
+    session.add(dataset)
+    session.flush()
+    return dataset
+
+
+def get(project_id: str, dataset_id: str) -> Select[Dataset]:
+    return select(Dataset).where(Dataset.project_id == project_id, Dataset.id == dataset_id)
+
+
+def page(project_id: str, *, status: str | None = None, cursor: str | None = None, limit: int = 50) -> Select[Dataset]:
+    statement = select(Dataset).where(Dataset.project_id == project_id)
+    if status is not None:
+        statement = statement.where(Dataset.status == status)
+    return window(statement, Dataset, cursor, limit)
+
+
+def ready(session: Session, dataset_id: str, **facts: Unpack[Facts]) -> Dataset:
+    return _finish(session, dataset_id, status="ready", **facts)
+
+
+def reject(session: Session, dataset_id: str, problem: Mapping[str, Any]) -> Dataset:
+    return _finish(session, dataset_id, status="failed", error=dict(problem))
+
+
+def _finish(session: Session, dataset_id: str, **values: Any) -> Dataset:
+    open_one = update(Dataset).where(Dataset.id == dataset_id, Dataset.status == "processing")
+    options = {"synchronize_session": False, "populate_existing": True}
+    dataset = session.scalars(open_one.values(**values).returning(Dataset), execution_options=options).one_or_none()
+    if dataset is not None:
+        return dataset
+    status = session.scalar(select(Dataset.status).where(Dataset.id == dataset_id))
+    if status is None:
+        raise NotFound(f"There is no dataset {dataset_id}.", kind="dataset", id=dataset_id)
+    raise WrongState(f"Dataset {dataset_id} is already {status}.", status=status, event=values["status"])
