@@ -16,7 +16,7 @@ def scan(cell: Cell, p: Mapping[str, Tensor], z0: Tensor, d: Tensor, alpha: Floa
     """The same as `chaos_core.scan.scan` for masks whose rows are all zeros or all ones, in tau steps instead of T.
 
     A row of ones replaces the whole state, so nothing before it reaches what follows: the window falls apart into
-    segments that start on known states. They run together as one larger batch; a segment leaves the batch when it
+    segments that start on known states. They run together as one flat batch, (segments x B, M); a segment leaves the batch when it
     ends (it is not run further and cut, since a surplus step that overflows would put 0 * inf = NaN in the gradient).
 
     Args:
@@ -33,16 +33,17 @@ def scan(cell: Cell, p: Mapping[str, Tensor], z0: Tensor, d: Tensor, alpha: Floa
     longest_first = np.argsort(-lengths, kind="stable")
     starts, lengths = starts[longest_first], lengths[longest_first]
 
+    batch, latent = z0.shape
     known = torch.cat((z0[None], d.transpose(0, 1)[1:]))
-    z = known[torch.as_tensor(starts, device=d.device)]
+    z = known[torch.as_tensor(starts, device=d.device)].view(-1, latent)
     step, states, rows = cell.bind(p), [], []
     for age in range(int(lengths[0])):
         alive = int(np.count_nonzero(lengths > age))
-        z = step(z[:alive] if alive < len(z) else z)
+        z = step(z[: alive * batch] if alive * batch < len(z) else z)
         states.append(z)
         rows.append(starts[:alive] + age)
     in_time = torch.as_tensor(np.argsort(np.concatenate(rows)), device=d.device)
-    return torch.cat(states)[in_time].transpose(0, 1)
+    return torch.cat(states).view(-1, batch, latent)[in_time].transpose(0, 1)
 
 
 def _segments(alpha: Floats) -> tuple[Ints, Ints]:
