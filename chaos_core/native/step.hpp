@@ -19,7 +19,7 @@ enum Result : Index { DONE = 0, WINDOW_OUTSIDE = 1 };
 
 INLINE bool outside(const StepArguments &a) {
   for (Index i = 0; i < a.batch; i++)
-    if (a.starts[i] < 0 || a.starts[i] + a.steps >= a.rows) return true;
+    if (a.starts[i] < 0 || a.starts[i] > a.rows - 1 - a.steps) return true;
   return false;
 }
 

@@ -1,0 +1,267 @@
+"""The compiled library: which one is taken, when it is refused, free runs, and the state of a training step."""
+
+import runpy
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chaos_core.cells.base import Cell
+from chaos_core.cells.plrnn import PLRNN
+from chaos_core.cells.shplrnn import ClippedShPLRNN
+from chaos_core.initialise import draw
+from chaos_core.kernels.fused import NativeStep, supports
+from chaos_core.native import library, orbit, status
+from chaos_core.native.loader import FOLDER, cpu_levels, open_library
+from chaos_core.native.stamp import source_stamp
+from chaos_core.observation import IdentityObservation, LinearObservation
+from chaos_core.run import free_run
+from chaos_core.typing import Floats, Ints
+
+ROOT = FOLDER.parents[1]
+CELL = ClippedShPLRNN(latent=3, hidden=10)
+CELLS: list[Cell] = [CELL, ClippedShPLRNN(latent=19, hidden=37), PLRNN(latent=7), PLRNN(latent=1)]
+
+
+def parameters(cell: Cell) -> dict[str, Floats]:
+    rng = np.random.default_rng(0)
+    params = {name: a + 0.1 * rng.standard_normal(a.shape) for name, a in draw(cell.parameters(), rng).items()}
+    return params | {"A": 0.9 * params["A"]}
+
+
+def series() -> Floats:
+    return np.random.default_rng(1).standard_normal((200, 3))
+
+
+def batches(count: int) -> list[Ints]:
+    return [np.random.default_rng(i).integers(0, 180, 5) for i in range(count)]
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(FOLDER, tmp_path / "native"))
+
+
+def test_a_library_is_active_here_and_says_so() -> None:
+    active = library()
+    assert active is not None, status().reason
+    assert (status().level, active.level) == (cpu_levels()[0], cpu_levels()[0])
+    assert status().reason == f"Native kernels at CPU level {active.level}."
+
+
+def test_a_library_built_from_other_sources_is_refused(copied: Path) -> None:
+    assert open_library(copied, cpu_levels())[0] is not None
+    with (copied / "shplrnn.cpp").open("a") as file:
+        file.write("// edited\n")
+    active, why = open_library(copied, cpu_levels())
+    assert (active, why.level) == (None, None)
+    assert "stale" in why.reason
+    assert "python hatch_build.py" in why.reason
+
+
+def test_a_new_or_renamed_source_file_changes_the_stamp(copied: Path) -> None:
+    stamps = [source_stamp(copied)]
+    (copied / "extra.hpp").write_text("")
+    stamps.append(source_stamp(copied))
+    (copied / "extra.hpp").rename(copied / "other.hpp")
+    stamps.append(source_stamp(copied))
+    assert len(set(stamps)) == 3
+
+
+def test_a_missing_or_broken_library_is_passed_over_for_the_next_level(copied: Path) -> None:
+    level = cpu_levels()[0]
+    (copied / f"_chaos_{level}.so").rename(copied / "_chaos_best.so")
+    (copied / "_chaos_broken.so").write_bytes(b"not a library")
+    active, _ = open_library(copied, ["absent", "broken", "best"])
+    assert active is not None
+    assert active.level == "best"
+
+
+def test_without_any_library_the_status_names_the_reason_for_each_level(tmp_path: Path) -> None:
+    (tmp_path / "_chaos_v3.so").write_bytes(b"not a library")
+    active, why = open_library(tmp_path, ["v3", "v2"])
+    assert active is None
+    assert "_chaos_v3.so does not load" in why.reason
+    assert "_chaos_v2.so was not built" in why.reason
+
+
+def test_the_build_reports_what_the_compiler_says_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    build = runpy.run_path(str(ROOT / "hatch_build.py"))
+    target = replace(build["this_target"](), levels={"v9": "no_such_cpu"})
+    with pytest.raises(build["NotBuilt"], match="no_such_cpu"):
+        build["compile_level"]("v9", target, FOLDER, tmp_path, str(tmp_path / "cache"))
+    assert list(tmp_path.glob("*v9*")) == []
+
+
+def test_the_build_names_a_platform_that_it_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    build = runpy.run_path(str(ROOT / "hatch_build.py"))
+    monkeypatch.setattr(sys, "platform", "plan9")
+    with pytest.raises(build["NotBuilt"], match="plan9"):
+        build["this_target"]()
+
+
+@pytest.mark.parametrize("cell", CELLS, ids=repr)
+def test_a_native_free_run_equals_the_one_in_numpy(cell: Cell) -> None:
+    params = parameters(cell)
+    z0 = np.random.default_rng(3).standard_normal((4, cell.latent))
+    ours = orbit(cell.kind, params, z0, 100)
+    assert ours is not None
+    assert np.isfinite(ours).all()
+    np.testing.assert_allclose(ours, free_run(cell, params, z0, 100), rtol=0, atol=1e-12)
+
+
+def test_the_state_of_a_free_run_from_single_precision_weights_is_double() -> None:
+    params = {name: array.astype(np.float32) for name, array in parameters(CELL).items()}
+    ours = orbit(CELL.kind, params, np.ones(3), 100)
+    assert ours is not None
+    assert (ours.dtype, ours.shape) == (np.float64, (100, 3))
+    np.testing.assert_allclose(ours, free_run(CELL, params, np.ones(3), 100), rtol=0, atol=1e-12)
+
+
+def test_the_diagonal_of_w_takes_no_part_in_a_native_plrnn() -> None:
+    cell = PLRNN(latent=5)
+    params = parameters(cell)
+    other = params | {"W": params["W"] + np.diag(np.arange(1.0, 6.0))}
+    np.testing.assert_array_equal(orbit(cell.kind, params, np.ones(5), 50), orbit(cell.kind, other, np.ones(5), 50))
+
+
+def test_a_free_run_that_leaves_all_bounds_shows_inf_and_then_nan() -> None:
+    params = parameters(CELL) | {"A": np.full(3, 1e100)}
+    ours = orbit(CELL.kind, params, np.ones((1, 3)), 20)
+    assert ours is not None
+    assert np.isinf(ours).any()
+    assert np.isnan(ours[0, -1]).all()
+
+
+def test_a_free_run_of_no_steps_is_empty() -> None:
+    ours = orbit(CELL.kind, parameters(CELL), np.ones((2, 3)), 0)
+    assert ours is not None
+    assert ours.shape == (2, 0, 3)
+
+
+def test_a_kind_without_native_loop_is_left_to_numpy() -> None:
+    assert orbit("no_such_cell", {}, np.ones(3), 5) is None
+
+
+@pytest.mark.parametrize(("z0", "steps"), [(np.ones(4), 5), (np.ones((1, 1, 3)), 5), (np.ones(3), -1)])
+def test_a_free_run_refuses_shapes_that_do_not_fit(z0: Floats, steps: int) -> None:
+    with pytest.raises(ValueError, match="z0 must be"):
+        orbit(CELL.kind, parameters(CELL), z0, steps)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("optimiser", ["adam", "radam"])
+def test_a_resumed_training_is_the_same_to_the_last_bit(optimiser: str, dtype: type) -> None:
+    x, alpha, done = series().astype(dtype), np.full((19, 3), 0.2), batches(20)
+    straight = NativeStep(CELL, x, parameters(CELL), optimiser=optimiser, clip_norm=0.1)
+    first = NativeStep(CELL, x, parameters(CELL), optimiser=optimiser, clip_norm=0.1)
+    second = NativeStep(CELL, x.copy(), parameters(CELL), optimiser=optimiser, clip_norm=0.1)
+    for starts in done:
+        straight.update(starts, alpha, 1e-2)
+    for starts in done[:8]:
+        first.update(starts, alpha, 1e-2)
+    second.flat[:], second.first_moment[:], second.second_moment[:] = (
+        first.flat,
+        first.first_moment,
+        first.second_moment,
+    )
+    second.iteration = first.iteration
+    for starts in done[8:]:
+        second.update(starts, alpha, 1e-2)
+    np.testing.assert_array_equal(second.flat, straight.flat)
+    np.testing.assert_array_equal(second.second_moment, straight.second_moment)
+
+
+def test_the_padding_of_a_batch_takes_no_part_in_loss_and_gradient() -> None:
+    step = NativeStep(CELL, series(), parameters(CELL))
+    alpha, starts = np.full((19, 3), 0.2), batches(1)[0]
+    alone = [step.loss_and_gradient(starts[i : i + 1], alpha) for i in range(5)]
+    loss, gradient = step.loss_and_gradient(starts, alpha)
+    assert loss == pytest.approx(np.mean([one[0] for one in alone]), rel=1e-13)
+    for name, array in gradient.items():
+        np.testing.assert_allclose(array, np.mean([one[1][name] for one in alone], axis=0), atol=1e-14)
+
+
+def test_training_lowers_the_loss() -> None:
+    circle = np.sin(0.3 * np.arange(200)[:, None] + np.arange(3))
+    step = NativeStep(CELL, circle, parameters(CELL))
+    losses = [step.update(starts, np.full((19, 3), 0.2), 1e-2)[0] for starts in batches(200)]
+    assert losses[-1] < 0.05 * losses[0]
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_value_that_is_not_finite_in_the_data_is_seen_in_loss_and_norm(dtype: type, bad: float) -> None:
+    x = series().astype(dtype)
+    x[11, 1] = bad
+    for clip_norm in (None, 1.0):
+        step = NativeStep(CELL, x, parameters(CELL), clip_norm=clip_norm)
+        loss, norm = step.update(np.array([0, 50]), np.full((19, 3), 0.2), 1e-2)
+        assert not np.isfinite(loss)
+        assert not np.isfinite(norm)
+        assert np.isnan(step.flat).any()
+
+
+def test_a_value_that_is_not_finite_outside_the_windows_is_not_seen() -> None:
+    x = series()
+    x[100:] = np.nan
+    loss, _ = NativeStep(CELL, x, parameters(CELL)).update(np.array([0, 80]), np.full((19, 3), 0.2), 1e-2)
+    assert np.isfinite(loss)
+
+
+@pytest.mark.parametrize("start", [-1, 181, 2**63 - 1])
+def test_a_window_outside_the_series_is_an_error_and_changes_nothing(start: int) -> None:
+    step = NativeStep(CELL, series(), parameters(CELL))
+    before = step.flat.copy()
+    with pytest.raises(IndexError, match="200 rows"):
+        step.update(np.array([0, start]), np.full((19, 3), 0.2), 1e-2)
+    np.testing.assert_array_equal(step.flat, before)
+    assert step.iteration == 0
+
+
+def test_windows_may_reach_to_the_last_row() -> None:
+    loss, _ = NativeStep(CELL, series(), parameters(CELL)).update(np.array([180]), np.full((19, 3), 0.2), 1e-2)
+    assert np.isfinite(loss)
+
+
+def test_batch_size_and_window_length_may_change_between_updates() -> None:
+    step = NativeStep(CELL, series(), parameters(CELL))
+    for batch, length in ((3, 10), (40, 25), (1, 1), (3, 10)):
+        fresh = NativeStep(CELL, series(), parameters(CELL))
+        starts, alpha = np.arange(batch), np.full((length, 3), 0.2)
+        assert step.loss_and_gradient(starts, alpha)[0] == fresh.loss_and_gradient(starts, alpha)[0]
+
+
+def test_what_the_native_step_supports_is_told_with_the_reason() -> None:
+    assert supports(CELL, IdentityObservation(), "float64") is None
+    assert "PLRNN" in str(supports(PLRNN(latent=3), IdentityObservation()))
+    assert "LinearObservation" in str(supports(CELL, LinearObservation()))
+    assert "float16" in str(supports(CELL, IdentityObservation(), "float16"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cell": PLRNN(latent=3)}, "no native training step"),
+        ({"x": series().astype(np.int64)}, "int64"),
+        ({"x": np.zeros((50, 4))}, "N from 1 to 3"),
+        ({"x": np.zeros(50)}, "N from 1 to 3"),
+        ({"params": parameters(ClippedShPLRNN(latent=3, hidden=11))}, "parameter W1"),
+        ({"optimiser": "sgd"}, "adam, adamw, radam"),
+    ],
+)
+def test_a_step_that_cannot_be_done_is_refused_when_it_is_made(change: dict[str, Any], message: str) -> None:
+    arguments = {"cell": CELL, "x": series(), "params": parameters(CELL)} | change
+    with pytest.raises(ValueError, match=message):
+        NativeStep(**arguments)
+
+
+def test_an_empty_batch_or_window_is_refused() -> None:
+    step = NativeStep(CELL, series(), parameters(CELL))
+    for starts, alpha in ((np.zeros(0, np.int64), np.zeros((5, 3))), (np.array([0]), np.zeros((0, 3)))):
+        with pytest.raises(ValueError, match="neither empty"):
+            step.update(starts, alpha, 1e-2)
