@@ -16,7 +16,7 @@ class Unauthorized(ApiError):
 
 
 class RouteNotFound(ApiError):
-    code = "not_found"
+    code = "route_not_found"
     title = "There is no such page"
     remedy = "Check the path; GET /openapi.json lists every route."
 
@@ -45,12 +45,6 @@ class InvalidForm(ApiError):
     remedy = "Let your HTTP library build it, e.g. `curl -F file=@series.csv -F dt=0.01 .../v1/datasets`."
 
 
-class InvalidCursor(ApiError):
-    code = "invalid_cursor"
-    title = "The cursor is not one of ours"
-    remedy = "Pass `next_cursor` of the page before unchanged, or leave `cursor` out to start again."
-
-
 class BadRequest(ApiError):
     code = "bad_request"
     title = "The request cannot be understood"
@@ -73,18 +67,6 @@ class RangeNotSatisfiable(ApiError):
     code = "range_not_satisfiable"
     title = "The range lies outside the content"
     remedy = "Ask for bytes below the size given in the Content-Range header."
-
-
-class DatasetNotReady(ApiError):
-    code = "dataset_not_ready"
-    title = "The dataset is still being read"
-    remedy = "Poll GET /v1/datasets/{id} until `status` is `ready`, then send this again."
-
-
-class DatasetFailed(ApiError):
-    code = "dataset_failed"
-    title = "The dataset could not be read"
-    remedy = "See `error` of GET /v1/datasets/{id}, correct the file and upload it again."
 
 
 class AnalysisMismatch(ApiError):

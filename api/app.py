@@ -1,0 +1,87 @@
+"""`create_app(settings)` makes the service; `uvicorn --factory api.app:create_app` runs it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from chaos_store.broker import make_celery
+from chaos_store.engine import open_async_database, open_database
+from chaos_store.settings import Settings
+
+from . import problems
+from .context import Context
+from .envelope import Envelope
+from .errors import DatabaseUnavailable, InvalidRequest, Unauthorized
+from .routes import analyses, artifacts, datasets, jobs, models, service, trajectories
+from .schemas.problem import Problem
+
+VERSION = "0.1.0"
+PARSERS_AT_ONCE = 2
+DESCRIPTION = """
+Learns chaotic dynamics from time series: upload a recording, get its Lyapunov exponent and forcing interval, train a
+recurrent network by sparse teacher forcing, download a scored model.
+
+Walk: `POST /v1/datasets` -> `POST /v1/jobs {"dataset_id"}` -> `GET /v1/jobs/{id}?wait=30` ->
+`GET /v1/models/{model_id}/content`.
+Errors are problem documents (RFC 9457) whose `code` is stable and whose `remedy` says what to do: `GET /v1/problems`.
+"""
+TAGS = [
+    {"name": "datasets", "description": "recordings"},
+    {"name": "analyses", "description": "facts about a dataset"},
+    {"name": "jobs", "description": "long work"},
+    {"name": "models", "description": "trained models"},
+    {"name": "trajectories", "description": "free runs of trained models"},
+    {"name": "artifacts", "description": "files that jobs made"},
+    {"name": "service", "description": "health, limits, kinds, errors"},
+]
+RESOURCES = (datasets.router, analyses.router, jobs.router, models.router, trajectories.router, artifacts.router)
+
+
+class Api(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            document = super().openapi()
+            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            document["components"]["schemas"] |= problem.pop("$defs", {}) | {"Problem": problem}
+        return self.openapi_schema or document
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    context: Context = app.state.context
+    context.stopping.set()
+    context.celery.close()
+    context.bulk.dispose()
+    await context.database.dispose()
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    settings = settings or Settings()
+    app = Api(
+        title="chaos service",
+        version=VERSION,
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        servers=[{"url": "/"}],
+        lifespan=_lifespan,
+        separate_input_output_schemas=False,
+    )
+    app.state.context = Context(
+        settings=settings,
+        database=open_async_database(settings),
+        bulk=open_database(settings),
+        celery=make_celery(settings, role="sender"),
+        parser_slots=asyncio.Semaphore(PARSERS_AT_ONCE),
+    )
+    app.add_middleware(Envelope, max_upload_bytes=settings.max_upload_bytes)
+    problems.install(app)
+    private = problems.declared(Unauthorized, InvalidRequest, DatabaseUnavailable)
+    for router in RESOURCES:
+        app.include_router(router, prefix="/v1", responses=private)
+    app.include_router(service.router, prefix="/v1", responses=problems.declared(InvalidRequest))
+    app.include_router(service.probes)
+    return app

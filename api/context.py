@@ -1,0 +1,82 @@
+"""What the handlers share: settings, sessions, the parser, the broker, and the keys seen lately."""
+
+import asyncio
+import hashlib
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+
+from celery import Celery
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from chaos_store.engine import AsyncDatabase, Database
+from chaos_store.settings import Settings
+
+from .errors import DatabaseUnavailable
+
+KEY_TTL_S = 10.0
+KEYS_KEPT = 1024
+
+
+@dataclass(frozen=True)
+class Caller:
+    project_id: str
+    key_id: str
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+@dataclass
+class KeyCache:
+    entries: dict[bytes, tuple[float, Caller]] = field(default_factory=dict)
+
+    def get(self, secret: str) -> Caller | None:
+        until, caller = self.entries.get(_digest(secret), (0.0, None))
+        return caller if time.monotonic() < until else None
+
+    def put(self, secret: str, caller: Caller) -> None:
+        if len(self.entries) >= KEYS_KEPT:
+            self.entries.clear()
+        self.entries[_digest(secret)] = (time.monotonic() + KEY_TTL_S, caller)
+
+
+@dataclass(frozen=True)
+class Context:
+    settings: Settings
+    database: AsyncDatabase
+    bulk: Database
+    celery: Celery
+    parser_slots: asyncio.Semaphore
+    keys: KeyCache = field(default_factory=KeyCache)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        with answering():
+            async with self.database.read() as session:
+                yield session
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncSession]:
+        with answering():
+            async with self.database.write.begin() as session:
+                yield session
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Turns whatever a database says when it is away into DatabaseUnavailable."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
+        raise DatabaseUnavailable("the database did not answer") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise DatabaseUnavailable("the connection to the database was lost") from error
+        raise

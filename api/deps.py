@@ -1,0 +1,75 @@
+"""What a handler may ask for, as annotated types."""
+
+from typing import Annotated
+
+from fastapi import Depends, Query, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, ConfigDict, Field
+
+from chaos_store import keys
+
+from .context import Caller, Context
+from .errors import Unauthorized, UnsupportedMediaType
+
+MAX_PAGE = 200
+
+bearer = HTTPBearer(auto_error=False, scheme_name="ApiKey", description="the API key: `Authorization: Bearer KEY`")
+
+
+def context_of(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+Shared = Annotated[Context, Depends(context_of)]
+
+
+async def authenticate(
+    context: Shared, given: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
+) -> Caller:
+    if given is None:
+        raise Unauthorized("the request carries no key")
+    known = context.keys.get(given.credentials)
+    if known is not None:
+        return known
+    async with context.read() as session:
+        key = await session.scalar(keys.find(given.credentials))
+    if key is None:
+        raise Unauthorized("the key is not known, or was revoked")
+    caller = Caller(key.project_id, key.id)
+    context.keys.put(given.credentials, caller)
+    return caller
+
+
+Known = Annotated[Caller, Depends(authenticate)]
+
+
+def require_json(request: Request) -> None:
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given != "application/json":
+        raise UnsupportedMediaType(f"the body is '{given or 'without a type'}'", expected="application/json")
+
+
+JsonBody = Depends(require_json)
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class PageQuery(Strict):
+    limit: int = Field(50, ge=1, le=MAX_PAGE)
+    cursor: str | None = Field(None, max_length=200, description="`next_cursor` of the page before")
+
+
+class WaitQuery(Strict):
+    wait: float = Field(
+        0.0,
+        ge=0,
+        description="seconds to wait until the work has ended (at most `max_wait_s` of GET /v1/limits are waited); the "
+        "answer is the state when it has ended or the time is over",
+    )
+
+
+Paged = Annotated[PageQuery, Query()]
+Waiting = Annotated[WaitQuery, Query()]

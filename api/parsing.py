@@ -1,0 +1,80 @@
+"""Reads an upload in a child process with limits, so that no file can hurt the service."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path, PurePath
+from typing import Any, BinaryIO
+
+import chaos_core
+from chaos_core.errors import ParserLimit, revive
+from chaos_store.settings import Settings
+
+from .context import Context
+from .uploads import Upload
+
+WALL_SLACK_S = 5.0
+SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
+IMPORT_ROOT = str(Path(chaos_core.__file__).parents[1])
+
+
+async def parse(context: Context, upload: Upload, folder: Path) -> dict[str, Any]:
+    """Leaves `series.npz` in the folder and returns the facts about it, or raises what the reader found."""
+    suffix = PurePath(upload.filename).suffix
+    name = "upload" + (suffix if SUFFIX.fullmatch(suffix) else "")
+    await asyncio.to_thread(_copy, upload.file.file, folder / name)
+    (folder / "request.json").write_text(json.dumps(_request(upload, name, context.settings)))
+    async with context.parser_slots:
+        code = await _run(folder, context.settings.parse_cpu_s + WALL_SLACK_S)
+    return _outcome(folder, code)
+
+
+def _request(upload: Upload, name: str, settings: Settings) -> dict[str, Any]:
+    limits = {
+        "memory_bytes": settings.parse_memory_bytes,
+        "cpu_s": settings.parse_cpu_s,
+        "max_rows": settings.max_rows,
+        "max_columns": settings.max_columns,
+    }
+    return {"file": name} | upload.reader_words() | limits
+
+
+def _copy(source: BinaryIO, target: Path) -> None:
+    with target.open("wb") as copy:
+        shutil.copyfileobj(source, copy, 1024 * 1024)
+
+
+async def _run(folder: Path, wall_s: float) -> int:
+    environment = {
+        "PATH": os.environ.get("PATH", ""),
+        "PYTHONPATH": IMPORT_ROOT,
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "POLARS_MAX_THREADS": "2",
+    }
+    with (folder / "stderr.txt").open("wb") as stderr:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-P", "-m", "chaos_core.readers", str(folder),
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=stderr,
+            env=environment, cwd=folder, start_new_session=True,
+        )  # fmt: skip
+    try:
+        return await asyncio.wait_for(child.wait(), wall_s)
+    except TimeoutError:
+        raise ParserLimit(f"reading the file took longer than {wall_s:g} s", limit_s=wall_s) from None
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+
+
+def _outcome(folder: Path, code: int) -> dict[str, Any]:
+    if (folder / "error.json").exists():
+        raise revive(json.loads((folder / "error.json").read_text()))
+    if code != 0 or not (folder / "facts.json").exists():
+        raise ParserLimit(f"the reader was stopped by its limits (exit code {code})", exit_code=code)
+    facts: dict[str, Any] = json.loads((folder / "facts.json").read_text())
+    return facts

@@ -1,0 +1,172 @@
+"""Every error as an RFC 9457 problem document; STATUS is the one table from error class to status."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pydantic_core
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from chaos_core import errors as core
+from chaos_store import errors as store
+
+from . import errors as http
+from .schemas.problem import ProblemKind
+from .violations import explain
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 2
+
+STATUS: dict[type[core.ChaosError], int] = {
+    core.ChaosError: 500,
+    core.DataError: 422,
+    core.EmptyData: 422,
+    core.TooShort: 422,
+    core.BadShape: 422,
+    core.TooLarge: 422,
+    core.NotFinite: 422,
+    core.ConstantChannel: 422,
+    core.ColumnNotNumeric: 422,
+    core.RaggedRow: 422,
+    core.UnknownColumn: 422,
+    core.IrregularTime: 422,
+    core.UnknownFormat: 415,
+    core.UnreadableFile: 422,
+    core.PickleRefused: 422,
+    core.ParserLimit: 422,
+    core.SpecError: 422,
+    core.UnknownKind: 422,
+    core.Inconsistent: 422,
+    core.SpecTooLarge: 422,
+    core.RunError: 500,
+    core.Diverged: 422,
+    core.Exploded: 422,
+    core.Collapsed: 422,
+    core.OutOfMemory: 500,
+    core.Stalled: 500,
+    core.TimeLimit: 500,
+    core.CheckpointUnreadable: 500,
+    core.RunnerCrashed: 500,
+    store.StoreError: 500,
+    store.NotFound: 404,
+    store.BadCursor: 422,
+    store.WrongState: 409,
+    store.NotCancellable: 409,
+    store.PlanFrozen: 409,
+    store.DatasetNotReady: 409,
+    store.LeaseLost: 409,
+    store.WorkerLost: 500,
+    store.BlobCorrupt: 500,
+    store.QuotaExceeded: 403,
+    http.ApiError: 400,
+    http.BadRequest: 400,
+    http.InvalidJson: 400,
+    http.InvalidForm: 400,
+    http.Unauthorized: 401,
+    http.RouteNotFound: 404,
+    http.MethodNotAllowed: 405,
+    http.AnalysisMismatch: 422,
+    http.BodyTooLarge: 413,
+    http.UnsupportedMediaType: 415,
+    http.RangeNotSatisfiable: 416,
+    http.InvalidRequest: 422,
+    http.InternalError: 500,
+    http.DatabaseUnavailable: 503,
+}
+
+FRAMEWORK: dict[int, type[http.ApiError]] = {
+    404: http.RouteNotFound,
+    405: http.MethodNotAllowed,
+    413: http.BodyTooLarge,
+    415: http.UnsupportedMediaType,
+}
+
+log = logging.getLogger("api")
+
+
+def status_of(kind: type[core.ChaosError]) -> int:
+    return next(STATUS[base] for base in kind.__mro__ if base in STATUS)
+
+
+def type_of(code: str) -> str:
+    return f"/v1/problems/{code}"
+
+
+def kinds() -> list[ProblemKind]:
+    rows = {
+        kind.code: ProblemKind(
+            code=kind.code, type=type_of(kind.code), status=status, title=kind.title, remedy=kind.remedy
+        )
+        for kind, status in reversed(STATUS.items())
+    }
+    return sorted(rows.values(), key=lambda row: row.code)
+
+
+def _headers(status: int, error: core.ChaosError) -> dict[str, str]:
+    known = {
+        401: {"WWW-Authenticate": 'Bearer realm="chaos"'},
+        416: {"Content-Range": f"bytes */{error.fields.get('size')}"},
+        503: {"Retry-After": str(RETRY_AFTER_S)},
+    }
+    return known.get(status, {})
+
+
+def respond(request: Request, error: core.ChaosError, headers: Mapping[str, str] | None = None) -> Response:
+    status = status_of(type(error))
+    document: dict[str, Any] = error.problem() | {
+        "type": type_of(error.code),
+        "status": status,
+        "instance": request.url.path,
+        "request_id": request.state.request_id,
+    }
+    body = pydantic_core.to_json(document, inf_nan_mode="null", fallback=str)
+    own = {"X-Request-Id": request.state.request_id} | _headers(status, error)
+    return Response(body, status, own | dict(headers or {}), MEDIA_TYPE)
+
+
+def declared(*kinds: type[core.ChaosError]) -> dict[int | str, dict[str, Any]]:
+    by_status: dict[int | str, list[type[core.ChaosError]]] = {}
+    for kind in kinds:
+        by_status.setdefault(status_of(kind), []).append(kind)
+    return {status: _declaration(members) for status, members in by_status.items()}
+
+
+def _declaration(members: Sequence[type[core.ChaosError]]) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        "description": "; ".join(f"`{kind.code}`: {kind.title}" for kind in members),
+        "content": {MEDIA_TYPE: {"schema": schema}},
+    }
+
+
+def from_chaos(request: Request, error: Exception) -> Response:
+    assert isinstance(error, core.ChaosError)
+    if status_of(type(error)) >= 500:
+        log.error("%s %s: %s", request.method, request.url.path, error.code, exc_info=error)
+    return respond(request, error)
+
+
+def from_framework(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    kind = FRAMEWORK.get(error.status_code, http.BadRequest)
+    detail = {404: f"nothing lives at {request.url.path}", 405: f"{request.method} {request.url.path}"}
+    return respond(request, kind(detail.get(error.status_code, str(error.detail))), error.headers)
+
+
+def from_validation(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return respond(request, explain(error))
+
+
+def from_anything(request: Request, error: Exception) -> Response:
+    log.error("%s %s", request.method, request.url.path, exc_info=error)
+    return respond(request, http.InternalError("an unexpected error; it is in the log"))
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(core.ChaosError, from_chaos)
+    app.add_exception_handler(HTTPException, from_framework)
+    app.add_exception_handler(RequestValidationError, from_validation)
+    app.add_exception_handler(Exception, from_anything)

@@ -1,0 +1,150 @@
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import APIRouter, BackgroundTasks, Query, Response
+from pydantic import Field
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from chaos_core.errors import SpecError, UnknownKind
+from chaos_store import analyses, artifacts, broker, jobs, trajectories
+from chaos_store.errors import DatasetNotReady, NotCancellable, NotFound
+from chaos_store.paging import cut
+from chaos_store.states import FINISHED, Kind, State
+from chaos_store.tables import Job
+
+from .. import problems
+from ..context import Caller, Context
+from ..deps import JsonBody, Known, Paged, PageQuery, Shared, Strict, Waiting
+from ..errors import AnalysisMismatch, BodyTooLarge, InvalidJson, UnsupportedMediaType
+from ..lookup import one, page, pair
+from ..schemas.artifacts import ArtifactOut
+from ..schemas.jobs import EventOut, JobCreate, JobOut, MetricsOut
+from ..schemas.resource import Page, Text
+from ..waiting import until
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+missing = problems.declared(NotFound)
+
+
+class JobsQuery(PageQuery):
+    status: State | None = None
+    kind: Kind | None = None
+    dataset_id: Text | None = None
+
+
+class EventsQuery(Strict):
+    after: int = Field(0, ge=0, description="`seq` of the last event seen; also `next_cursor` of the page before")
+    limit: int = Field(200, ge=1, le=1000)
+
+
+class MetricsQuery(Strict):
+    names: str | None = Field(None, description="metrics to show, separated by commas; all if left out")
+    after_step: int = Field(-1, ge=-1, description="only later steps")
+
+
+async def find(context: Context, caller: Caller, job_id: str) -> JobOut:
+    async with context.read() as session:
+        job = await one(session, jobs.get(caller.project_id, job_id), "job", job_id)
+        made = await _trajectories(session, caller, [job])
+    return JobOut.of(job, made.get(job.id))
+
+
+async def _trajectories(session: AsyncSession, caller: Caller, rows: Sequence[Job]) -> dict[str, str]:
+    ids = [job.id for job in rows if job.model_id]
+    found = await session.execute(trajectories.of_jobs(caller.project_id, ids)) if ids else []
+    return {job_id: trajectory_id for job_id, trajectory_id in found}
+
+
+@router.post(
+    "",
+    status_code=202,
+    operation_id="jobs_create",
+    summary="Train a model",
+    dependencies=[JsonBody],
+    responses=problems.declared(
+        NotFound, DatasetNotReady, AnalysisMismatch, SpecError, UnknownKind, InvalidJson, BodyTooLarge,
+        UnsupportedMediaType,
+    ),
+)  # fmt: skip
+async def create(
+    body: JobCreate, caller: Known, context: Shared, response: Response, background: BackgroundTasks
+) -> JobOut:
+    if body.analysis_id is not None:
+        await _check_analysis(context, caller, body.analysis_id, body.dataset_id)
+    async with context.write() as session:
+        job = await session.run_sync(
+            jobs.create,
+            project_id=caller.project_id,
+            kind=Kind.train,
+            dataset_id=body.dataset_id,
+            analysis_id=body.analysis_id,
+            spec=body.spec.model_dump(mode="json", exclude_unset=True),
+            seed=body.seed,
+            labels=body.labels,
+            max_attempts=context.settings.max_attempts,
+        )
+        made = JobOut.of(job, None)
+    background.add_task(broker.wake, context.celery, job.id, job.kind)
+    response.headers["Location"] = made.links.self
+    return made
+
+
+async def _check_analysis(context: Context, caller: Caller, analysis_id: str, dataset_id: str) -> None:
+    async with context.read() as session:
+        analysis, _ = await pair(session, analyses.get(caller.project_id, analysis_id), "analysis", analysis_id)
+    if analysis.dataset_id != dataset_id:
+        raise AnalysisMismatch(f"{analysis_id} is of {analysis.dataset_id}", dataset_id=analysis.dataset_id)
+
+
+@router.get("", operation_id="jobs_list", summary="Jobs, newest first")
+async def listed(query: Annotated[JobsQuery, Query()], caller: Known, context: Shared) -> Page[JobOut]:
+    statement = jobs.page(caller.project_id, **query.model_dump())
+    async with context.read() as session:
+        rows, next_cursor = cut((await session.scalars(statement)).all(), query.limit)
+        made = await _trajectories(session, caller, rows)
+    data = [JobOut.of(job, made.get(job.id)) for job in rows]
+    return Page(data=data, next_cursor=next_cursor, has_more=next_cursor is not None)
+
+
+@router.get("/{job_id}", operation_id="jobs_get", summary="One job; waits for its end if asked", responses=missing)
+async def get(job_id: str, query: Waiting, caller: Known, context: Shared) -> JobOut:
+    return await until(context, query.wait, lambda: find(context, caller, job_id), lambda job: job.status in FINISHED)
+
+
+@router.post(
+    "/{job_id}/cancel",
+    operation_id="jobs_cancel",
+    summary="Stop a job: at once if queued, within seconds if running",
+    responses=problems.declared(NotFound, NotCancellable),
+)
+async def cancel(job_id: str, caller: Known, context: Shared) -> JobOut:
+    async with context.write() as session:
+        job = await session.run_sync(jobs.request_cancel, caller.project_id, job_id)
+        return JobOut.of(job, None)
+
+
+@router.get("/{job_id}/events", operation_id="jobs_events", summary="What happened, in order", responses=missing)
+async def events(job_id: str, query: Annotated[EventsQuery, Query()], caller: Known, context: Shared) -> Page[EventOut]:
+    statement = jobs.events(caller.project_id, job_id, after=query.after, limit=query.limit + 1)
+    async with context.read() as session:
+        await one(session, jobs.get(caller.project_id, job_id), "job", job_id)
+        rows = (await session.scalars(statement)).all()
+    data = [EventOut.of(row) for row in rows[: query.limit]]
+    return Page(data=data, next_cursor=str(data[-1].seq) if data else None, has_more=len(rows) > query.limit)
+
+
+@router.get("/{job_id}/metrics", operation_id="jobs_metrics", summary="Numbers of the run by step", responses=missing)
+async def metrics(job_id: str, query: Annotated[MetricsQuery, Query()], caller: Known, context: Shared) -> MetricsOut:
+    names = [name.strip() for name in query.names.split(",")] if query.names else None
+    statement = jobs.metrics(caller.project_id, job_id, names=names, after_step=query.after_step)
+    async with context.read() as session:
+        await one(session, jobs.get(caller.project_id, job_id), "job", job_id)
+        return MetricsOut.of(job_id, (await session.scalars(statement)).all())
+
+
+@router.get("/{job_id}/artifacts", operation_id="jobs_artifacts", summary="What the job made", responses=missing)
+async def of_job(job_id: str, query: Paged, caller: Known, context: Shared) -> Page[ArtifactOut]:
+    statement = artifacts.page(caller.project_id, job_id=job_id, cursor=query.cursor, limit=query.limit)
+    async with context.read() as session:
+        await one(session, jobs.get(caller.project_id, job_id), "job", job_id)
+        return await page(session, statement, query, ArtifactOut.of)

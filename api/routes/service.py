@@ -1,0 +1,78 @@
+from fastapi import APIRouter, Response
+from pydantic import BaseModel
+
+from chaos_core.cells import CELLS
+from chaos_core.errors import UnknownKind
+from chaos_core.forcing import FORCINGS
+from chaos_core.observation import OBSERVATIONS
+
+from .. import problems
+from ..deps import MAX_PAGE, Shared
+from ..envelope import MAX_JSON_BYTES
+from ..readiness import check
+from ..schemas.problem import ProblemKind, ProblemKinds
+from ..schemas.service import KindOut, Limits, Live, ModelTypes, Ready
+
+probes = APIRouter(tags=["service"])
+router = APIRouter(tags=["service"])
+
+
+@probes.get("/livez", operation_id="service_live", summary="The process answers")
+async def live() -> Live:
+    return Live()
+
+
+@probes.get(
+    "/readyz",
+    operation_id="service_ready",
+    summary="Database, migrations and broker answer",
+    responses={503: {"model": Ready, "description": "`checks` names what is down"}},
+)
+async def ready(context: Shared, response: Response) -> Ready:
+    checks = await check(context)
+    good = all(state == "ok" for state in checks.values())
+    response.status_code = 200 if good else 503
+    return Ready(status="ok" if good else "unavailable", checks=checks)
+
+
+@router.get("/limits", operation_id="limits_get", summary="What this service takes at most")
+async def limits(context: Shared) -> Limits:
+    facts = {name: getattr(context.settings, name, None) for name in Limits.model_fields}
+    return Limits.model_validate(facts | {"object": "limits", "max_json_bytes": MAX_JSON_BYTES, "max_page": MAX_PAGE})
+
+
+@router.get("/model-types", operation_id="model_types_list", summary="Cells, forcings and observations, with settings")
+async def model_types() -> ModelTypes:
+    return ModelTypes(
+        cells=[_kind(name, settings) for name, settings in CELLS.items()],
+        forcings=[_kind(name, settings) for name, settings in FORCINGS.items()],
+        observations=[_kind(name, settings) for name, settings in OBSERVATIONS.items()],
+    )
+
+
+def _kind(name: str, settings: type[BaseModel]) -> KindOut:
+    return KindOut(
+        kind=name,
+        summary=(settings.__doc__ or name).strip().partition("\n")[0],
+        equation=getattr(settings, "equation", None),
+        citation=getattr(settings, "citation", None),
+        settings_schema=settings.model_json_schema(),
+    )
+
+
+@router.get("/problems", operation_id="problems_list", summary="Every error code, its status and its remedy")
+async def problem_kinds() -> ProblemKinds:
+    return ProblemKinds(data=problems.kinds())
+
+
+@router.get(
+    "/problems/{code}",
+    operation_id="problems_get",
+    summary="One error code",
+    responses=problems.declared(UnknownKind),
+)
+async def problem_kind(code: str) -> ProblemKind:
+    known = {kind.code: kind for kind in problems.kinds()}
+    if code not in known:
+        raise UnknownKind(f"there is no error code '{code}'", known=sorted(known))
+    return known[code]

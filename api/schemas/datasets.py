@@ -1,0 +1,77 @@
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel, Field, field_validator
+
+from chaos_store.tables import Dataset
+
+from .problem import StoredProblem
+from .resource import Body, Json, Resource, Text
+
+Missing = Literal["refuse", "mask"]
+
+
+class DatasetOptions(Body):
+    """The form fields beside `file`."""
+
+    name: Text | None = Field(None, description="the file's own name if left out")
+    dt: float | None = Field(
+        None, gt=0, allow_inf_nan=False, description="sampling step in your time units; from `time_column` if left out"
+    )
+    columns: list[Text] | None = Field(
+        None, description="columns to use, by name or number, separated by commas; all if left out"
+    )
+    time_column: Text | None = Field(None, description="column that holds the time")
+    missing: Missing = Field("refuse", description="`mask` keeps missing entries as gaps instead of refusing them")
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def _split(cls, given: str | list[str] | None) -> list[str] | None:
+        if not isinstance(given, str):
+            return given
+        return [name.strip() for name in given.split(",") if name.strip()] or None
+
+
+class DatasetForm(DatasetOptions):
+    """multipart/form-data"""
+
+    file: bytes = Field(
+        description="CSV (.csv, .tsv, .txt) or NumPy (.npy)",
+        json_schema_extra={"type": "string", "contentMediaType": "application/octet-stream"},
+    )
+
+
+class DatasetLinks(BaseModel):
+    self: str
+    content: str
+    analysis: str
+
+
+class DatasetOut(Resource):
+    id: str = Field(examples=["ds_019a0c5e0f7b7d0e8a4f7a1f5b1c2d3e"])
+    object: Literal["dataset"] = "dataset"
+    name: str
+    status: Literal["processing", "ready", "failed"]
+    format: str | None
+    size_bytes: int
+    content_sha256: str = Field(description="of the bytes as uploaded")
+    series_sha256: str | None = Field(description="of the series as read")
+    rows: int | None
+    channels: int | None
+    names: list[str] | None
+    dt: float | None
+    missing_count: int | None
+    stretches: int | None = Field(description="number of uninterrupted recordings")
+    options: Json
+    error: StoredProblem | None
+    created_at: datetime
+    links: DatasetLinks
+
+    @classmethod
+    def of(cls, row: Dataset) -> Self:
+        own = f"/v1/datasets/{row.id}"
+        return cls.model_validate(
+            cls.facts(row)
+            | {"error": StoredProblem.of(row.error) if row.error else None}
+            | {"links": {"self": own, "content": f"{own}/content", "analysis": f"{own}/analysis"}}
+        )

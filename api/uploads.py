@@ -1,0 +1,84 @@
+"""The upload form: multipart, spooled to disk, its fields checked one by one."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+
+from .deps import Known
+from .errors import BodyTooLarge, InvalidForm, UnsupportedMediaType
+from .schemas.datasets import DatasetOptions
+
+MAX_FIELDS = 4200
+MAX_FIELD_BYTES = 64 * 1024
+CHUNK_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Upload:
+    file: UploadFile
+    size: int
+    filename: str
+    options: DatasetOptions
+
+    @property
+    def name(self) -> str:
+        return self.options.name or self.filename
+
+    def reader_words(self) -> dict[str, Any]:
+        """What the reader is asked, here or in a later job."""
+        return {"format": "auto", "name": self.filename} | self.options.model_dump(exclude={"name"})
+
+
+async def read_upload(request: Request, caller: Known) -> AsyncIterator[Upload]:
+    del caller
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given != "multipart/form-data":
+        raise UnsupportedMediaType(f"the body is '{given or 'without a type'}'", expected="multipart/form-data")
+    form = await _form(request)
+    try:
+        yield _checked(form, request.app.state.context.settings.max_upload_bytes)
+    finally:
+        await form.close()
+
+
+UploadForm = Annotated[Upload, Depends(read_upload)]
+
+
+async def _form(request: Request) -> FormData:
+    try:
+        return await request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
+    except HTTPException as error:
+        if error.status_code == 400:
+            raise InvalidForm(error.detail) from error
+        raise
+
+
+def _checked(form: FormData, limit: int) -> Upload:
+    file = form.get("file")
+    if not isinstance(file, UploadFile):
+        text = "no file part" if file is None else "a field of text; send it as a file part, with a file name"
+        raise RequestValidationError([{"loc": ("body", "file"), "msg": text, "type": "missing", "input": None}])
+    size = file.size or 0
+    if size > limit:
+        raise BodyTooLarge(f"the file has {size} bytes; at most {limit} are taken", value=size, limit=limit)
+    return Upload(file, size, PurePath((file.filename or "").replace("\\", "/")).name[:200] or "series", _options(form))
+
+
+def _options(form: FormData) -> DatasetOptions:
+    fields: dict[str, Any] = {}
+    for name in form:
+        values = [value for value in form.getlist(name) if value != ""]
+        if name != "file" and values:
+            fields[name] = values if name == "columns" and len(values) > 1 else values[-1]
+    try:
+        return DatasetOptions.model_validate(fields)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)
+        raise RequestValidationError([item | {"loc": ("body", *item["loc"])} for item in found]) from error
