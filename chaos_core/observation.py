@@ -82,7 +82,7 @@ class LinearObservation(Observation, frozen=True):
 
     For M > N the inverse is the state of smallest norm among all that give x; for M < N it is the best fit.
 
-    Source: Mikhaeil, Monfared, Durstewitz (2022), NeurIPS, eq. 12 (sparse teacher forcing by inversion),
+    Source: Mikhaeil, Monfared, Durstewitz (2022), NeurIPS (sparse teacher forcing by inversion),
         arXiv:2110.07238.
     """
 

@@ -33,7 +33,7 @@ def scan(cell: Cell, p: Mapping[str, Tensor], z0: Tensor, d: Tensor, alpha: Floa
         (B, T, M): z_1 ... z_T, the states BEFORE forcing, so that the loss sees the cell's own output; row t belongs
         to x_{t+1}.
 
-    Source: Hess, Monfared, Brenner, Durstewitz (2023), eq. 7, arXiv:2306.04406 (generalized forcing), of which the
+    Source: Hess, Monfared, Brenner, Durstewitz (2023), ICML, arXiv:2306.04406 (generalized forcing), of which the
         sparse forcing of Mikhaeil et al. (2022), arXiv:2110.07238, is the case alpha in {0, 1}.
     Differs: alpha may depend on time and unit.
     """

@@ -19,7 +19,7 @@ class PLRNN(Cell, frozen=True):
     The diagonal of W counts as zero whatever is stored there: each unit's own memory is A alone, so that no two
     parameters do the same work. Orbits can run away: nothing bounds this map.
 
-    Source: Durstewitz (2017), PLoS Comput Biol 13:e1005542, eq. 1, doi:10.1371/journal.pcbi.1005542; trained by sparse
+    Source: Durstewitz (2017), PLoS Comput Biol 13:e1005542, doi:10.1371/journal.pcbi.1005542; trained by sparse
         forcing in Mikhaeil, Monfared, Durstewitz (2022), NeurIPS, arXiv:2110.07238.
     Differs: their code keeps A and W in one matrix `AW` and splits it at each pass; here they are two tensors.
     """

@@ -25,7 +25,7 @@ class ClippedShPLRNN(Cell, frozen=True):
     then an orbit can escape to infinity.
 
     Source: Hess, Monfared, Brenner, Durstewitz (2023), Generalized teacher forcing for learning chaotic dynamics,
-        ICML, eq. 5 and proposition 3, arXiv:2306.04406.
+        ICML, arXiv:2306.04406.
     """
 
     equation: ClassVar[str] = "z' = A * z + W1 @ (relu(W2 @ z + h2) - relu(W2 @ z)) + h1"

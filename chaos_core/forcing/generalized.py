@@ -23,7 +23,7 @@ class Generalized(Forcing, frozen=True):
     enough for the system at hand. alpha = 0 is no forcing, alpha = 1 one-step prediction.
 
     Source: Hess, Monfared, Brenner, Durstewitz (2023), Generalized teacher forcing for learning chaotic dynamics,
-        ICML, eq. 7, arXiv:2306.04406; weak forcing by Doya (1992), ISCAS.
+        ICML, arXiv:2306.04406; weak forcing by Doya (1992), ISCAS.
     """
 
     citation: ClassVar[str] = (

@@ -16,8 +16,9 @@ def scan(cell: Cell, p: Mapping[str, Tensor], z0: Tensor, d: Tensor, alpha: Floa
     """The same as `chaos_core.scan.scan` for masks whose rows are all zeros or all ones, in tau steps instead of T.
 
     A row of ones replaces the whole state, so nothing before it reaches what follows: the window falls apart into
-    segments that start on known states. They run together as one flat batch, (segments x B, M); a segment leaves the batch when it
-    ends (it is not run further and cut, since a surplus step that overflows would put 0 * inf = NaN in the gradient).
+    segments that start on known states. They run together as one flat batch, (segments x B, M). A segment leaves the
+    batch when it ends; it is not run further and cut, since a surplus step that overflows would put 0 * inf = NaN into
+    the gradient.
 
     Args:
         cell, p, z0, d: as for the reference.
