@@ -1,0 +1,78 @@
+"""Free runs of a trained model in the units of its data."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chaos_core import native
+from chaos_core.arrays import as_array, as_arrays, as_numpy
+from chaos_core.cells import Cell
+from chaos_core.embedding import delay_embed
+from chaos_core.errors import BadShape, NotFinite
+from chaos_core.fitted import Fitted
+from chaos_core.run import free_run
+from chaos_core.typing import Floats
+
+__all__ = ["free_latent", "generate", "infer_latent", "orbits", "read_out"]
+
+
+def generate(fitted: Fitted, steps: int, start: npt.ArrayLike | None = None) -> Floats:
+    """Lets a trained model run by itself.
+
+    Args:
+        fitted: the trained model.
+        steps: rows to give.
+        start: where to start, in data units: the last observed row (N,), or for delay-embedded models a window
+            (W, N), oldest row first, of W = `embedding.rows_lost` + 1 rows or more (the last W count). None takes
+            the stored start, the first state of the test piece.
+
+    Returns:
+        (steps, N) float64 in data units; row 0 is the first step AFTER `start`. Computed in float64 from the stored
+        weights, so that any reader can repeat it (to rounding, which chaos amplifies: about as long as
+        ln(1e15) / lambda_max steps). Values that leave all bounds stay visible as inf or NaN.
+
+    Raises:
+        BadShape, NotFinite: `start` is no such row or window.
+    """
+    z0 = fitted.latent_start if start is None else infer_latent(fitted, start)
+    return read_out(fitted, free_latent(fitted, steps, z0))
+
+
+def free_latent(fitted: Fitted, steps: int, z0: npt.ArrayLike | None = None) -> Floats:
+    """The latent states of a free run: z_1 ... z_steps from z0 (M,), or from the stored start; (steps, M) float64."""
+    start = fitted.latent_start if z0 is None else np.asarray(z0, np.float64)
+    z: Floats = orbits(fitted.cell, fitted.params, start[None], steps)[0]
+    return z
+
+
+def orbits(cell: Cell, params: Any, z0: Floats, steps: int) -> Floats:
+    """Free runs from several starts, (K, M) to (K, steps, M), by the native loop where there is one, else in numpy."""
+    wide = {name: np.asarray(value, np.float64) for name, value in params.items()}
+    found = native.orbit(getattr(cell, "kind", ""), wide, z0, steps)
+    return free_run(cell, wide, z0, steps) if found is None else found
+
+
+def infer_latent(fitted: Fitted, start: npt.ArrayLike) -> Floats:
+    """The latent state (M,) that belongs to a row (N,) or a window (W, N) of data, see `generate`."""
+    window = np.atleast_1d(np.asarray(start, np.float64))
+    rows = fitted.embedding.rows_lost + 1
+    if window.ndim == 1 and (rows == 1 or fitted.channels == 1):
+        window = window.reshape(-1, fitted.channels) if window.size % fitted.channels == 0 else window[None]
+    if window.ndim != 2 or window.shape[1] != fitted.channels or len(window) < rows:
+        wanted = f"({fitted.channels},)" if rows == 1 else f"({rows}, {fitted.channels})"
+        raise BadShape(f"a start of shape {np.shape(start)}; {wanted} is needed", shape=list(np.shape(start)))
+    if not np.isfinite(window[-rows:]).all():
+        raise NotFinite("the start holds an entry that is missing or not finite")
+    state = delay_embed(fitted.scaling.apply(window[-rows:]), fitted.embedding)
+    d = fitted.observation.infer(as_arrays(fitted.params), as_array(state), fitted.cell.latent)
+    z: Floats = as_numpy(d)[0].copy()
+    return z
+
+
+def read_out(fitted: Fitted, z: Floats) -> Floats:
+    """Latent states (T, M) to data units (T, N); of a delay embedding the newest coordinates are read."""
+    with np.errstate(all="ignore"):
+        seen = fitted.observation.predict(as_arrays(fitted.params), as_array(z), fitted.observed)
+        x: Floats = fitted.scaling.undo(as_numpy(seen)[..., : fitted.channels])
+    return x

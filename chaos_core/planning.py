@@ -1,0 +1,240 @@
+"""From what the client asks (Spec) and what the data are (Analysis) to what will be done (Plan)."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, TypeAdapter
+
+from chaos_core import cells, forcing, native, observation
+from chaos_core.analysis import Analysis
+from chaos_core.auto import chosen
+from chaos_core.cells import AnyCellSpec, Cell
+from chaos_core.embedding import Embedding
+from chaos_core.errors import Inconsistent, SpecTooLarge, TooShort
+from chaos_core.forcing import AnyForcingSpec, Forcing
+from chaos_core.observation import Observation
+from chaos_core.spec import Device, Evaluation, Interval, Optimiser, Plan, Precision, Schedule, Spec, Split, Training
+
+__all__ = ["FACTOR", "plan"]
+
+FACTOR = 1 / 3
+"""tau over ln 2 / lambda_max: with annealing the optimum is broad (0.33 to 0.66); noise moves it down to a third."""
+
+MOST_PARAMETERS = 5_000_000
+MOST_STATES = 200_000_000
+DECAY = ((15_000, 0.3), (30_000, 0.03), (100_000, 0.01))
+"""(updates, last learning rate over first): a short run whose rate decays far stops learning before it is good."""
+
+_CELL_SPEC: TypeAdapter[BaseModel] = TypeAdapter(AnyCellSpec)
+_FORCING_SPEC: TypeAdapter[BaseModel] = TypeAdapter(AnyForcingSpec)
+
+
+def plan(spec: Spec, analysis: Analysis) -> Plan:
+    """Fills in every "auto" of a spec; what the client chose stays as it is.
+
+    The forcing interval is the heart of it. For chaotic data tau = ln 2 / lambda_max / 3, reached from 2 over the
+    first 60 % of the updates; for other data, where that time does not exist, the fallback of the analysis.
+
+    Args:
+        spec: the client's words.
+        analysis: of the same series.
+
+    Returns:
+        The plan. It depends on the machine in one point only, the default number of updates: without native code a
+        step takes 10 to 100 times as long, and fewer are planned.
+
+    Raises:
+        Inconsistent: two settings, or a setting and the data, contradict each other.
+        SpecTooLarge: too many parameters, or windows that need too much memory.
+        TooShort: the training piece is shorter than one window.
+
+    Source: the interval: Mikhaeil, Monfared, Durstewitz (2022), arXiv:2110.07238, eq. 11.
+    Differs: a third of their ln 2 / lambda_max, annealed: with short budgets the full time from the start fails.
+    """
+    notes: list[str] = []
+    split = Split() if spec.split == "auto" else spec.split
+    embedding = _embedding(spec, analysis, notes)
+    observed = analysis.channels * embedding.dim
+    cell = _cell(spec, observed, embedded=embedding.dim > 1)
+    read_out = observation.fill(spec.observation, latent=cell.latent, observed=observed)
+    rows = math.floor(analysis.length * split.train) - embedding.rows_lost
+    suggested = _suggested_tau(analysis)
+    scheme = _forcing(spec, suggested)
+    facts = Facts(cell, read_out, scheme, rows, embedding.dim > 1)
+    training = _training(_words(spec.training), facts, suggested, notes)
+    _check_size(cell, read_out, observed, training)
+    _note_window(scheme, training, notes)
+    return Plan(
+        cell=cell,
+        observation=read_out,
+        forcing=scheme,
+        training=training,
+        evaluation=Evaluation(**_words(spec.evaluation)),
+        embedding=embedding,
+        split=split,
+        channels=analysis.channels,
+        dt=analysis.dt,
+        names=analysis.names,
+        noise=analysis.noise,
+        interval=_interval(spec, analysis, scheme, notes),
+        notes=tuple(notes),
+    )
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the training's defaults depend on: the parts already chosen, rows of the training piece, delay embedding."""
+
+    cell: Cell
+    observation: Observation
+    forcing: Forcing
+    rows: int
+    embedded: bool
+
+    @property
+    def native(self) -> bool:
+        """Whether the native training step can do it, as `kernels.fused.supports` will say (which loads torch)."""
+        kinds = getattr(self.cell, "kind", ""), getattr(self.observation, "kind", "")
+        return kinds == ("clipped_shplrnn", "identity") and native.status().level is not None
+
+
+def _words(part: Any) -> dict[str, Any]:
+    return {} if part == "auto" else chosen(part.model_dump())
+
+
+def _embedding(spec: Spec, analysis: Analysis, notes: list[str]) -> Embedding:
+    found = Embedding(**(analysis.embedding.model_dump() | _words(spec.embedding)))
+    if found.dim > 1:
+        notes.append(
+            f"The state is a delay embedding: {found.dim} copies of each channel, {found.lag} steps apart; "
+            "D_stsp compares delay coordinates."
+        )
+    return found
+
+
+def _cell(spec: Spec, observed: int, *, embedded: bool) -> Cell:
+    asked = _CELL_SPEC.validate_python({"kind": "clipped_shplrnn"}) if spec.cell == "auto" else spec.cell
+    return cells.fill(asked, observed=observed, embedded=embedded)
+
+
+def _suggested_tau(analysis: Analysis) -> int:
+    time = analysis.predictability_time_steps
+    return analysis.fallback_tau if time is None else max(1, round(FACTOR * time))
+
+
+def _forcing(spec: Spec, tau: int) -> Forcing:
+    asked = _FORCING_SPEC.validate_python({"kind": "sparse"}) if spec.forcing == "auto" else spec.forcing
+    return forcing.fill(asked, tau=tau)
+
+
+def _training(words: Mapping[str, Any], facts: Facts, tau: int, notes: list[str]) -> Training:
+    length, batch = _window(facts, tau)
+    updates = int(words.get("updates", _updates(facts)))
+    schedule = Schedule(words.get("schedule", Schedule.EXPONENTIAL))
+    rate = float(words.get("learning_rate", 1e-3))
+    decay = 1.0 if schedule is Schedule.CONSTANT else _decay(updates)
+    defaults: dict[str, Any] = {
+        "updates": updates,
+        "sequence_length": length,
+        "batch_size": batch,
+        "optimiser": Optimiser.RADAM,
+        "learning_rate": rate,
+        "learning_rate_end": float(f"{rate * decay:.3g}"),
+        "schedule": schedule,
+        "clip_norm": None,
+        "validations": min(16, updates),
+        "dtype": Precision.FLOAT32,
+        "device": Device.AUTO,
+    }
+    found = Training(**(defaults | dict(words)))
+    if found.sequence_length + 1 > facts.rows:
+        raise TooShort(
+            f"the training piece has {facts.rows} usable rows; a window takes {found.sequence_length + 1}",
+            rows=facts.rows,
+            rows_needed=found.sequence_length + 1,
+        )
+    if "updates" not in words and not facts.native:
+        notes.append(f"{updates} updates: this cell has no native training step here, and torch takes longer for each.")
+    return found
+
+
+def _window(facts: Facts, tau: int) -> tuple[int, int]:
+    """T and B. T = 200, B = 16 as Hess et al. (2023); 100 for delay embeddings, whose maps forget within a few steps,
+    and 100 and 32 as Mikhaeil et al. (2022) where torch does the work. A window holds at least two intervals, and at
+    most a quarter of a short training piece."""
+    length, batch = (100 if facts.embedded else 200, 16) if facts.native else (100, 32)
+    return max(1, min(max(length, min(2 * tau, 1000)), facts.rows // 4)), batch
+
+
+def _updates(facts: Facts) -> int:
+    """Tens of seconds on one core: 0.1 to 0.4 ms an update natively, 4 ms in segments, 20 ms step by step."""
+    if not facts.native:
+        return 15_000 if facts.forcing.whole_state else 5_000
+    return 40_000 if facts.cell.parameter_count() <= 5_000 else 20_000
+
+
+def _decay(updates: int) -> float:
+    """Last learning rate over first: `DECAY`, linear in between on logarithmic axes, constant outside."""
+    planned, ratio = (np.log([row[column] for row in DECAY]) for column in (0, 1))
+    return float(np.exp(np.interp(math.log(updates), planned, ratio)))
+
+
+def _check_size(cell: Cell, read_out: Observation, observed: int, training: Training) -> None:
+    parameters = cell.parameters() | read_out.parameters(cell.latent, observed)
+    count = sum(param.size for param in parameters.values())
+    if count > MOST_PARAMETERS:
+        raise SpecTooLarge(f"{count} parameters; at most {MOST_PARAMETERS}", value=count, limit=MOST_PARAMETERS)
+    states = training.batch_size * training.sequence_length * (cell.latent + getattr(cell, "hidden", 0))
+    if states > MOST_STATES:
+        detail = f"windows of {states} states (batch x length x units); at most {MOST_STATES}"
+        raise SpecTooLarge(detail, value=states, limit=MOST_STATES)
+
+
+def _note_window(scheme: Forcing, training: Training, notes: list[str]) -> None:
+    tau = getattr(scheme, "tau", None)
+    if tau is not None and tau >= training.sequence_length:
+        notes.append(f"tau = {tau} is as long as the window: after its first row nothing is forced.")
+    start = getattr(scheme, "anneal_from", None)
+    if tau is not None and start is not None and start > tau:
+        raise Inconsistent("anneal_from is larger than tau; an annealed interval grows", tau=tau)
+
+
+def _interval(spec: Spec, analysis: Analysis, scheme: Forcing, notes: list[str]) -> Interval:
+    time, tau = analysis.predictability_time_steps, getattr(scheme, "tau", None)
+    asked = {} if spec.forcing == "auto" else _words(spec.forcing)
+    if tau is None:
+        source, why = "none", f"forcing of kind {asked.get('kind')} has no interval"
+    elif "tau" in asked:
+        source, why = "client", "the client chose it"
+    elif time is not None:
+        source, why = "lambda_max", f"ln 2 / lambda_max = {time:.1f} steps, of which a third is taken"
+    else:
+        source = "fallback"
+        why = (
+            f"the data are {analysis.verdict}, so ln 2 / lambda_max does not exist; "
+            f"the {analysis.fallback_source.replace('_', ' ')} gives {analysis.fallback_tau} steps instead"
+        )
+        notes.append(f"tau = {tau} is a fallback: {why}.")
+    return Interval.model_validate(
+        {
+            "predictability_time_steps": time,
+            "factor": None if tau is None or time is None else tau / time,
+            "tau": tau,
+            "source": source,
+            "schedule": _schedule(scheme, tau),
+            "why": why,
+        }
+    )
+
+
+def _schedule(scheme: Forcing, tau: int | None) -> str:
+    start, share = getattr(scheme, "anneal_from", None), getattr(scheme, "anneal_share", 1.0)
+    if tau is None:
+        alpha = getattr(scheme, "alpha", None)
+        return "no interval" if alpha is None else f"every step, with alpha = {alpha:g}"
+    if start is None:
+        return f"fixed at {tau} steps"
+    return f"from {start} up to {tau} steps over the first {share:.0%} of the updates"

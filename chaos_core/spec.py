@@ -1,0 +1,236 @@
+"""What a client asks for (Spec) and what will be done (Plan): the same parts, with and without the word "auto"."""
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from chaos_core.auto import auto_variant
+from chaos_core.cells import AnyCell, AnyCellSpec
+from chaos_core.embedding import Embedding
+from chaos_core.forcing import AnyForcing, AnyForcingSpec
+from chaos_core.metrics.presets import PRESETS
+from chaos_core.observation import AnyObservation
+
+__all__ = [
+    "Device",
+    "Evaluation",
+    "Interval",
+    "Optimiser",
+    "Plan",
+    "Precision",
+    "Schedule",
+    "Spec",
+    "Split",
+    "Training",
+]
+
+MOST_UPDATES = 5_000_000
+LONGEST_SEQUENCE = 10_000
+LARGEST_BATCH = 4096
+
+
+class Optimiser(StrEnum):
+    """Who turns gradients into updates; both as in torch.optim with its default betas and eps."""
+
+    ADAM = "adam"
+    RADAM = "radam"
+
+
+class Schedule(StrEnum):
+    """How the learning rate goes from `learning_rate` to `learning_rate_end`."""
+
+    CONSTANT = "constant"
+    EXPONENTIAL = "exponential"
+    COSINE = "cosine"
+
+
+class Precision(StrEnum):
+    """Number type of training and of the saved weights; analysis, free runs and scores are always float64."""
+
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+
+
+class Device(StrEnum):
+    """Where the training runs. "auto" is decided when it starts: CUDA if it is there, else the CPU."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def _known_preset(name: str) -> str:
+    if name not in PRESETS:
+        raise ValueError(f"there is no metric preset '{name}'; known: {', '.join(sorted(PRESETS))}")
+    return name
+
+
+class Settings(BaseModel):
+    """Frozen; a misspelt field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Training(Settings):
+    """How the parameters are found.
+
+    Args:
+        updates: optimiser steps in all. The learning rate and the forcing interval follow the share that is done.
+        sequence_length: T, steps of a training window; a window takes T + 1 rows.
+        batch_size: B, windows per update, drawn with replacement from all complete windows.
+        optimiser, learning_rate, learning_rate_end, schedule: see the enumerations; the rate in [0, 1].
+        clip_norm: gradients are scaled down to this 2-norm; null or 0 leaves them as they are.
+        validations: how often a checkpoint is judged by free runs, evenly spread over the run.
+        dtype: see `Precision`.
+        device: see `Device`.
+    """
+
+    updates: int = Field(ge=1, le=MOST_UPDATES, description="Optimiser steps in all.")
+    sequence_length: int = Field(ge=1, le=LONGEST_SEQUENCE, description="T, steps of a training window.")
+    batch_size: int = Field(ge=1, le=LARGEST_BATCH, description="B, windows per update.")
+    optimiser: Optimiser
+    learning_rate: float = Field(gt=0, le=1, description="Learning rate at the first update.")
+    learning_rate_end: float = Field(gt=0, le=1, description="Learning rate at the last update.")
+    schedule: Schedule
+    clip_norm: NonNegativeFloat | None = Field(description="Largest 2-norm of a gradient; null or 0: no clipping.")
+    validations: int = Field(ge=1, le=1000, description="How often free runs judge the state of the training.")
+    dtype: Precision
+    device: Device
+
+
+class Evaluation(Settings):
+    """How free runs are judged, during the training and at its end.
+
+    Args:
+        preset: settings of the metrics, see `chaos_core.metrics.PRESETS`.
+        prediction_steps: n of PE(n); 20 as in the published tables.
+        run_factor: length of a free run over the length of the test piece; 1.25 as Hess et al. (2023).
+        discard_share: first share of each free run that is dropped as transient; 0.2 leaves the test's length.
+        starts: free runs per validation, from states spread over the validation piece. One run is not enough: there
+            are models that follow the attractor for 20 000 steps and leave it within 125 000.
+    """
+
+    preset: Annotated[str, AfterValidator(_known_preset)] = "dsr-v1"
+    prediction_steps: int = Field(20, ge=1, le=10_000)
+    run_factor: float = Field(1.25, ge=1, le=20)
+    discard_share: float = Field(0.2, ge=0, le=0.9)
+    starts: int = Field(4, ge=1, le=64)
+
+
+class Split(Settings):
+    """Shares of the series, in order of time: fitted on, used to choose the checkpoint, scored on."""
+
+    train: float = Field(0.7, gt=0, le=1)
+    validation: float = Field(0.1, ge=0, lt=1)
+    test: float = Field(0.2, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if abs(self.train + self.validation + self.test - 1.0) > 1e-6:
+            raise ValueError("train, validation and test must add up to 1")
+        return self
+
+
+class Interval(Settings):
+    """Where the forcing interval comes from.
+
+    Args:
+        predictability_time_steps: ln 2 / lambda_max of the analysis, steps; None where the data are not chaotic.
+        factor: tau over that time; None where tau does not come from it.
+        tau: interval at the end of the training, steps; None for schemes without one.
+        source: "lambda_max", "fallback" (autocorrelation or mutual information), "client", or "none".
+        schedule: the interval's course in words.
+        why: the reason for all this in a sentence.
+    """
+
+    predictability_time_steps: PositiveFloat | None
+    factor: PositiveFloat | None
+    tau: PositiveInt | None
+    source: Literal["lambda_max", "fallback", "client", "none"]
+    schedule: str
+    why: str
+
+
+if TYPE_CHECKING:
+    TrainingSpec: TypeAlias = BaseModel
+    EvaluationSpec: TypeAlias = BaseModel
+    EmbeddingSpec: TypeAlias = BaseModel
+else:
+    TrainingSpec = auto_variant(Training)
+    EvaluationSpec = auto_variant(Evaluation)
+    EmbeddingSpec = auto_variant(Embedding)
+
+Auto: TypeAlias = Literal["auto"]
+
+
+class Spec(Settings):
+    """A client's order. Each part, and each field of a part, may be "auto" or left out; `{}` is all auto.
+
+    Args:
+        cell: the equations; auto: `clipped_shplrnn`.
+        observation: how channels and latent units belong together; auto: identity where there are as many.
+        forcing: how data enter the state; auto: sparse, from 2 up to a third of ln 2 / lambda_max.
+        training, evaluation: see `Training`, `Evaluation`.
+        embedding: delay coordinates; auto: as the analysis finds.
+        split: 70 % train, 10 % validation, 20 % test where left out.
+    """
+
+    cell: AnyCellSpec | Auto = "auto"
+    observation: AnyObservation | Auto = "auto"
+    forcing: AnyForcingSpec | Auto = "auto"
+    training: TrainingSpec | Auto = "auto"
+    evaluation: EvaluationSpec | Auto = "auto"
+    embedding: EmbeddingSpec | Auto = "auto"
+    split: Split | Auto = "auto"
+
+
+class Plan(Settings):
+    """A Spec with every "auto" filled in from the analysis: training is a function of (series, Plan, seed) alone.
+
+    Args:
+        cell, observation, forcing, training, evaluation, embedding, split: concrete settings.
+        channels: N of the series.
+        dt: sampling step, None where it is not known.
+        names: names of the channels.
+        noise: estimated standard deviation of the measuring noise of each channel, in data units; empty: none known.
+            Free runs have none, so presets with `matches_noise` add it before they compare.
+        interval: where the forcing interval comes from.
+        notes: what the planner wants the reader to know, one sentence each.
+    """
+
+    cell: AnyCell
+    observation: AnyObservation
+    forcing: AnyForcing
+    training: Training
+    evaluation: Evaluation
+    embedding: Embedding
+    split: Split
+    channels: PositiveInt
+    dt: PositiveFloat | None
+    names: tuple[str, ...]
+    noise: tuple[NonNegativeFloat, ...] = ()
+    interval: Interval
+    notes: tuple[str, ...] = ()
+
+    @property
+    def observed(self) -> int:
+        """Channels that the cell sees: N times the embedding dimension."""
+        return self.channels * self.embedding.dim
+
+    def digest(self) -> str:
+        """sha256 of the canonical JSON of all that the training depends on (not of the sentences)."""
+        facts = self.model_dump(mode="json", exclude={"notes", "interval"})
+        canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()
