@@ -1,0 +1,16 @@
+"""`python -m worker`."""
+
+import logging
+
+from chaos_store.settings import Settings
+
+from .app import Worker
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    Worker(Settings()).serve()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Everything a supervisor writes: under the fence, again after trouble with the database, until the lease is over."""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from chaos_store import jobs
+from chaos_store.engine import Database
+from chaos_store.errors import LeaseLost
+from chaos_store.jobs import Claim
+
+Outcome = TypeVar("Outcome")
+
+RETRY_S = (0.05, 0.5)
+TROUBLE = (OperationalError, InterfaceError, PoolTimeout)
+
+log = logging.getLogger(__name__)
+
+
+class Journal:
+    def __init__(self, database: Database, claim: Claim, lease_s: float) -> None:
+        self.claim = claim
+        self._database = database
+        self._lease_s = lease_s
+        self._held_until = time.monotonic() + lease_s
+
+    def write(self, act: Callable[[Session], Outcome]) -> Outcome:
+        return self._insist(lambda: self._once(act))
+
+    def read(self, act: Callable[[Session], Outcome]) -> Outcome:
+        return self._insist(lambda: self._look(act))
+
+    def heartbeat(self) -> str:
+        asked_at = time.monotonic()
+        status = self.write(lambda session: jobs.heartbeat(session, self.claim, self._lease_s))
+        self._held_until = asked_at + self._lease_s
+        return status
+
+    def _once(self, act: Callable[[Session], Outcome]) -> Outcome:
+        with self._database.write.begin() as session:
+            return act(session)
+
+    def _look(self, act: Callable[[Session], Outcome]) -> Outcome:
+        with self._database.read() as session:
+            return act(session)
+
+    def _insist(self, act: Callable[[], Outcome]) -> Outcome:
+        while True:
+            try:
+                return act()
+            except TROUBLE as error:
+                if time.monotonic() > self._held_until:
+                    job_id, fence = self.claim.job_id, self.claim.fence
+                    raise LeaseLost(f"No database for {self._lease_s:g} s.", job_id=job_id, fence=fence) from error
+                log.warning("database trouble, trying again: %s", error)
+                time.sleep(random.uniform(*RETRY_S))
