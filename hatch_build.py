@@ -11,6 +11,7 @@ import importlib.util
 import os
 import platform
 import runpy
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ LINK = ("-shared", "-fvisibility=hidden", "-g0", "-s")
 # AVX-512 with full vectors: the target's own default prefers 256 bits.
 X86 = {"v2": "x86_64_v2", "v3": "x86_64_v3", "v4": "x86_64_v4-prefer_256_bit"}
 TIMEOUT_S = 600
+WHEEL_FOLDER = "chaos-kernels-"
 
 
 @dataclass(frozen=True)
@@ -104,17 +106,29 @@ class KernelHook(BuildHookInterface[Any]):
         if os.environ.get("CHAOS_NO_KERNELS") or self.target_name != "wheel":
             return
         native = Path(self.root) / NATIVE
-        folder = native if version == "editable" else Path(tempfile.mkdtemp(prefix="chaos-kernels-"))
+        folder = native if version == "editable" else Path(tempfile.mkdtemp(prefix=WHEEL_FOLDER))
         try:
             libraries = compile_all(native, folder)
             tag = this_target().wheel
         except NotBuilt as error:
             self.app.display_warning(f"Native kernels were NOT built, slower paths will be used: {error}")
+            _remove(folder)
             return
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{tag}"
         if version != "editable":
             build_data["force_include"].update({str(path): (NATIVE / path.name).as_posix() for path in libraries})
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Removes what was compiled for the wheel, once it is inside."""
+        del version, artifact_path
+        for folder in {Path(path).parent for path in build_data["force_include"]}:
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    if folder.name.startswith(WHEEL_FOLDER):
+        shutil.rmtree(folder)
 
 
 def main() -> int:

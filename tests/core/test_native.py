@@ -17,7 +17,7 @@ from chaos_core.initialise import draw
 from chaos_core.kernels.fused import NativeStep, supports
 from chaos_core.native import library, orbit, status
 from chaos_core.native.loader import FOLDER, cpu_levels, open_library
-from chaos_core.native.stamp import source_stamp
+from chaos_core.native.stamp import library_name, source_stamp
 from chaos_core.observation import IdentityObservation, LinearObservation
 from chaos_core.run import free_run
 from chaos_core.typing import Floats, Ints
@@ -74,19 +74,19 @@ def test_a_new_or_renamed_source_file_changes_the_stamp(copied: Path) -> None:
 
 def test_a_missing_or_broken_library_is_passed_over_for_the_next_level(copied: Path) -> None:
     level = cpu_levels()[0]
-    (copied / f"_chaos_{level}.so").rename(copied / "_chaos_best.so")
-    (copied / "_chaos_broken.so").write_bytes(b"not a library")
+    (copied / library_name(level)).rename(copied / library_name("best"))
+    (copied / library_name("broken")).write_bytes(b"not a library")
     active, _ = open_library(copied, ["absent", "broken", "best"])
     assert active is not None
     assert active.level == "best"
 
 
 def test_without_any_library_the_status_names_the_reason_for_each_level(tmp_path: Path) -> None:
-    (tmp_path / "_chaos_v3.so").write_bytes(b"not a library")
+    (tmp_path / library_name("v3")).write_bytes(b"not a library")
     active, why = open_library(tmp_path, ["v3", "v2"])
     assert active is None
-    assert "_chaos_v3.so does not load" in why.reason
-    assert "_chaos_v2.so was not built" in why.reason
+    assert f"{library_name('v3')} does not load" in why.reason
+    assert f"{library_name('v2')} was not built" in why.reason
 
 
 def test_the_build_reports_what_the_compiler_says_and_leaves_nothing_behind(tmp_path: Path) -> None:
