@@ -110,3 +110,7 @@ def test_every_preset_names_its_source() -> None:
     for name, preset in PRESETS.items():
         assert preset.name == name
         assert "arXiv" in preset.source
+
+
+def test_only_the_own_preset_compares_noisy_data_with_an_equally_noisy_run() -> None:
+    assert [name for name, preset in PRESETS.items() if preset.matches_noise] == ["dsr-v1"]
