@@ -132,7 +132,7 @@ class Series:
 
     def runs(self, min_rows: int = 1) -> list[slice]:
         """The complete runs: rows without a gap, inside one stretch, at least `min_rows` long, in order of time."""
-        complete = ~self.mask.any(axis=1)
+        complete: Flags = ~np.asarray(self.mask.any(axis=1))
         breaks = np.flatnonzero((np.diff(self.stretch) != 0) | (complete[1:] != complete[:-1])) + 1
         edges = [0, *breaks.tolist(), self.length]
         return [slice(a, b) for a, b in pairwise(edges) if b - a >= min_rows and complete[a]]
@@ -190,8 +190,10 @@ class Scaling:
 
     def apply(self, x: Floats) -> Floats:
         """Data units to scaled units, (..., N) to (..., N)."""
-        return (x - np.asarray(self.mean)) / np.asarray(self.std)
+        scaled: Floats = (x - np.asarray(self.mean)) / np.asarray(self.std)
+        return scaled
 
     def undo(self, x: Floats) -> Floats:
         """Scaled units to data units, (..., N) to (..., N)."""
-        return x * np.asarray(self.std) + np.asarray(self.mean)
+        restored: Floats = x * np.asarray(self.std) + np.asarray(self.mean)
+        return restored
