@@ -1,13 +1,21 @@
 """What a series is: its period, its embedding, its largest Lyapunov exponent, and the interval that follows."""
 
-from typing import Literal
+import math
+from typing import Any, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
-from chaos_core.embedding import Embedding
-from chaos_core.lyapunov.verdict import Verdict
+from chaos_core.embedding import Embedding, estimate_lag, theiler_window
+from chaos_core.lyapunov.divergence import Divergence
+from chaos_core.lyapunov.fusion import Exponent, estimate_exponent
+from chaos_core.lyapunov.preparation import Prepared, prepare
+from chaos_core.lyapunov.verdict import Finding, Verdict, judge, oscillations, settling_rate
+from chaos_core.series import Series
 
-__all__ = ["Analysis", "DivergenceCurve", "Verdict"]
+__all__ = ["Analysis", "DivergenceCurve", "Verdict", "analyse"]
+
+LAG_ROWS = 20_000
 
 
 class DivergenceCurve(BaseModel):
@@ -36,6 +44,29 @@ class Analysis(BaseModel):
     Exponents are in nats. `tau` and `predictability_time_steps` = ln 2 / lambda_max_per_step stand only where the
     verdict is chaotic; `fallback_tau` (first minimum of the mutual information or 1/e decay of the autocorrelation,
     see `fallback_source`) always stands.
+
+    Args:
+        verdict: kind of dynamics.
+        reasons: why, in plain sentences that carry the numbers.
+        lambda_max_per_step: largest exponent, nats per row. Chaotic: both estimators combined. Periodic and
+            quasi-periodic: 0. Fixed point: the rate at which the motion dies out. Otherwise: that of the fitted map.
+        lambda_low_per_step, lambda_high_per_step: 90 % interval.
+        lambda_max: the same in nats per time unit; None without dt.
+        lambda_divergence_per_step, lambda_map_per_step: what each estimator says alone.
+        predictability_time_steps: ln 2 / lambda_max_per_step, rows.
+        tau: the predictability time rounded, at least 1: the longest sensible forcing interval.
+        fallback_tau: a decorrelation time to use where there is no tau, rows.
+        embedding: delay embedding; dim 1 where the channels are the state.
+        flow_or_map: map where a period has fewer than 6 rows.
+        period_steps: dominant period, rows.
+        theiler_steps: rows around a point that are its own past and future.
+        noise: (N,) standard deviation of the observation noise of each channel, in the data's units; 0 where there
+            is none or where it cannot be told from the motion (maps, coarsely sampled flows).
+        noise_share: the same as a share of the channels' spread, root mean square over channels.
+        smoothing_steps: rows of the filter used before the estimate, 1 for none.
+        map_error_ratio: held-out error of the nonlinear map over that of the linear one.
+        curve: divergence curve with its scaling region.
+        rows_used: rows in the complete runs that were used.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -56,6 +87,7 @@ class Analysis(BaseModel):
     flow_or_map: Literal["flow", "map"]
     period_steps: float
     theiler_steps: PositiveInt
+    noise: tuple[float, ...]
     noise_share: float
     smoothing_steps: PositiveInt
     map_error_ratio: float | None
@@ -65,3 +97,107 @@ class Analysis(BaseModel):
     channels: PositiveInt
     dt: float | None
     names: tuple[str, ...]
+
+
+def _curve(found: Divergence, stride: int) -> DivergenceCurve:
+    return DivergenceCurve(
+        k=tuple(stride * k for k in range(len(found.curve))),
+        s=tuple(round(float(value), 6) for value in found.curve),
+        fit_start=found.start * stride,
+        fit_stop=found.stop * stride,
+        saturation=found.saturation,
+    )
+
+
+def _interval(finding: Finding, found: Exponent, rows: int) -> tuple[float | None, float | None, float | None]:
+    """(value, low, high) per row as the verdict asks for them."""
+    if finding.verdict in (Verdict.PERIODIC, Verdict.QUASI_PERIODIC):
+        reach = max(abs(found.by_divergence or 0.0), 1.0 / rows)
+        return 0.0, -reach, reach
+    if finding.verdict is Verdict.CHAOTIC or found.by_map is None:
+        return found.value, found.low, found.high
+    ends = [end for end in (found.low, found.high, found.by_map) if end is not None]
+    return found.by_map, min(0.0, *ends), max(ends)
+
+
+def _settled(rates: tuple[float, float, float]) -> Finding:
+    said = f"The motion dies out at {-rates[0]:.3g} nats a row: the series settles on a fixed point."
+    return Finding(Verdict.FIXED_POINT, (said,))
+
+
+def _facts(series: Series, prepared: Prepared) -> dict[str, Any]:
+    longest = max(prepared.runs, key=len)[:LAG_ROWS]
+    lag, source = estimate_lag(longest, prepared.period)
+    spread = np.nanstd(series.x, axis=0)
+    return {
+        "fallback_tau": lag,
+        "fallback_source": source,
+        "embedding": prepared.embedding,
+        "flow_or_map": "flow" if prepared.is_flow else "map",
+        "period_steps": prepared.period,
+        "theiler_steps": theiler_window(prepared.period),
+        "noise": tuple((prepared.levels * spread).tolist()),
+        "noise_share": prepared.noise,
+        "smoothing_steps": prepared.window,
+        "rows_used": prepared.rows,
+        "map_error_ratio": None,
+        "lambda_map_per_step": None,
+        "lambda_divergence_per_step": None,
+        "curve": None,
+        "length": series.length,
+        "channels": series.channels,
+        "dt": series.dt,
+        "names": series.names,
+    }
+
+
+def _result(
+    finding: Finding, exponent: tuple[float | None, float | None, float | None], facts: dict[str, Any]
+) -> Analysis:
+    value, low, high = exponent
+    time = math.log(2) / value if finding.verdict is Verdict.CHAOTIC and value else None
+    return Analysis(
+        verdict=finding.verdict,
+        reasons=finding.reasons,
+        lambda_max_per_step=value,
+        lambda_low_per_step=low,
+        lambda_high_per_step=high,
+        lambda_max=value / facts["dt"] if value is not None and facts["dt"] is not None else None,
+        predictability_time_steps=time,
+        tau=max(1, round(time)) if time is not None else None,
+        **facts,
+    )
+
+
+def analyse(series: Series) -> Analysis:
+    """Finds what kind of dynamics a series shows, its largest Lyapunov exponent and the forcing interval.
+
+    tau = max(1, round(ln 2 / lambda_max_per_step)), the time in which a small difference doubles, for chaotic
+    series only. Scale and offset of the channels do not matter; the result is the same each time.
+
+    Args:
+        series: (T, N), at least 200 rows in one complete run; 20 and more periods give a trustworthy exponent.
+
+    Raises:
+        TooShort: no complete run has 200 rows; field `rows_needed`.
+
+    Source: J. Mikhaeil, Z. Monfared, D. Durstewitz (2022), On the difficulty of learning chaotic dynamics with RNNs,
+        doi:10.48550/arXiv.2110.07238 (the interval); see chaos_core.lyapunov for the estimators.
+    """
+    prepared = prepare(series)
+    facts = _facts(series, prepared)
+    raw = series.x[series.runs(min_rows=len(prepared.runs[0]))[0]]
+    rates = settling_rate(raw)
+    if rates is not None:
+        settled = _settled(rates)
+        return _result(settled, (rates[0], rates[1], min(rates[2], 0.0)), facts)
+    finding = oscillations(prepared, raw)
+    found = estimate_exponent(prepared)
+    if finding is None:
+        finding = judge(prepared, found)
+    finding = Finding(finding.verdict, (*finding.reasons, *prepared.notes))
+    facts["map_error_ratio"] = found.model.error_ratio
+    facts["lambda_map_per_step"] = found.by_map
+    facts["lambda_divergence_per_step"] = found.by_divergence
+    facts["curve"] = _curve(found.curve, prepared.stride) if found.curve is not None else None
+    return _result(finding, _interval(finding, found, prepared.rows), facts)

@@ -11,7 +11,8 @@ __all__ = ["Divergence", "divergence", "scaling_region"]
 
 Floats = npt.NDArray[np.float64]
 
-REFERENCES = 4000
+REFERENCES = 6000
+CLOSEST = 0.5
 GROUPS = 20
 
 
@@ -91,12 +92,13 @@ def divergence(
     period: float,
     theiler: int,
     *,
-    margins: tuple[float, ...] = (1.2, 0.8),
+    margins: tuple[float, ...] = (1.2, 1.2),
     skips: tuple[float, ...] = (0.5, 1.0),
 ) -> Divergence | None:
     """Largest exponent as the slope of S(k) = <ln |z_{i+k} - z_{j(i)+k}|>, j(i) the nearest neighbour of i.
 
-    Up to 4000 references spread over the series are followed for twelve periods (at most a quarter of the series).
+    Up to 6000 references spread over the series are followed for twelve periods (at most a quarter of the series);
+    the closer half of the pairs counts, since wide pairs saturate early and flatten the mean.
     The slope is the geometric mean over the given choices of the scaling region.
 
     Args:
@@ -118,7 +120,9 @@ def divergence(
     here, there = references[partner >= 0], partner[partner >= 0]
     if len(here) < 2 * GROUPS or horizon < 5:
         return None
-    logs = _log_distances(orbit, here, there, horizon)
+    gaps = np.linalg.norm(orbit.z[here] - orbit.z[there], axis=1)
+    close = gaps <= np.quantile(gaps, CLOSEST)
+    logs = _log_distances(orbit, here[close], there[close], horizon)
     groups = np.array([np.nanmean(part, axis=0) for part in np.array_split(logs, GROUPS)])
     curve, saturation = np.nanmean(logs, axis=0), _saturation(orbit, theiler)
     regions = [scaling_region(curve, saturation, period, m, s) for m, s in zip(margins, skips, strict=True)]

@@ -1,0 +1,147 @@
+"""Line spectra: does a sum of few exact oscillations account for the whole series?
+
+A periodic series is a sum of harmonics of one frequency, whatever its period (an integer number of steps or not); a
+quasi-periodic one a sum over combinations of two. Chaos and noise leave much of their power beside any such sum.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize_scalar
+
+__all__ = ["LineSpectrum", "harmonic_fit", "two_frequency_fit"]
+
+Floats = npt.NDArray[np.float64]
+Frequencies = tuple[float, ...]
+
+ROWS = 4096
+MOST_HARMONICS = 60
+ORDER = 5
+EXACT = 1e-9
+SUBHARMONICS = (1, 2, 3, 4, 5, 6, 7, 8)
+WORTH_A_FIT = 0.6
+
+
+@dataclass(frozen=True, eq=False)
+class LineSpectrum:
+    """The best sum of oscillations.
+
+    Args:
+        frequencies: one or two base frequencies, cycles per row.
+        rest: (T, N) what the sum leaves.
+        residual: share of the variance in `rest`.
+    """
+
+    frequencies: Frequencies
+    rest: Floats
+    residual: float
+
+
+def _combinations(frequencies: Frequencies, order: int) -> Floats:
+    if len(frequencies) == 1:
+        return frequencies[0] * np.arange(1.0, order + 1)
+    pairs = [(i, j) for i in range(order + 1) for j in range(-order, order + 1) if abs(i) + abs(j) <= order]
+    return np.array([i * frequencies[0] + j * frequencies[1] for i, j in pairs if i > 0 or j > 0])
+
+
+def _rest(x: Floats, frequencies: Frequencies, order: int) -> Floats:
+    """What least squares leaves of x (T, N) beside the combinations of the frequencies up to the order."""
+    t = np.arange(len(x)) - 0.5 * len(x)
+    phase = 2 * np.pi * t[:, None] * _combinations(frequencies, order)
+    basis = np.concatenate([np.ones((len(t), 1)), np.cos(phase), np.sin(phase)], axis=1)
+    gram = basis.T @ basis + 1e-9 * len(t) * np.eye(basis.shape[1])
+    return np.asarray(x - basis @ np.linalg.solve(gram, basis.T @ x), np.float64)
+
+
+def _share(rest: Floats, x: Floats) -> float:
+    return float(rest.var(axis=0).sum() / max(x.var(axis=0).sum(), 1e-300))
+
+
+def _power(x: Floats, length: int) -> Floats:
+    window = np.hanning(len(x))[:, None]
+    return np.asarray((np.abs(np.fft.rfft((x - x.mean(axis=0)) * window, length, axis=0)) ** 2).sum(axis=1))
+
+
+def _strongest(x: Floats) -> float:
+    power = _power(x, 4 * len(x))
+    power[:4] = 0.0
+    return float(power.argmax()) / (4 * len(x))
+
+
+def _refined(x: Floats, frequencies: Frequencies, position: int, order: int, reach: float) -> Frequencies:
+    """Moves one frequency, by at most `reach` bins of 1 / T, to where the rest is smallest."""
+
+    def moved(offset: float) -> Frequencies:
+        return tuple(f + offset * (i == position) for i, f in enumerate(frequencies))
+
+    bound = reach / len(x)
+    found = minimize_scalar(
+        lambda offset: _share(_rest(x, moved(float(offset)), order), x),
+        bounds=(-bound, bound),
+        method="bounded",
+        options={"xatol": 1e-4 * bound, "maxiter": 30},
+    )
+    return moved(float(found.x))
+
+
+def _concentration(x: Floats) -> float:
+    """Share of the power in the forty strongest bands of five bins: a quick look before any fit."""
+    power = _power(x, len(x))
+    total, held = float(power.sum()), 0.0
+    for _ in range(40):
+        peak = int(power.argmax())
+        band = slice(max(0, peak - 2), peak + 3)
+        held += float(power[band].sum())
+        power[band] = 0.0
+    return held / max(total, 1e-300)
+
+
+def harmonic_fit(x: Floats) -> LineSpectrum | None:
+    """The best sum of harmonics of one frequency: the strongest line, or a half to an eighth of it.
+
+    Args:
+        x: (T, N) rows without gaps, some 10 to 40 per swing; the first 4096 are used.
+
+    Returns:
+        None where the power is spread too widely for any such sum.
+    """
+    x = x[:ROWS]
+    if _concentration(x) < WORTH_A_FIT:
+        return None
+    (strongest,) = _refined(x, (max(_strongest(x), 1.0 / len(x)),), 0, 1, 0.5)
+    order = min(MOST_HARMONICS, len(x) // 20)
+    best, least = strongest, np.inf
+    for divisor in SUBHARMONICS:
+        base = strongest / divisor
+        if base * len(x) < 3 or least < EXACT:
+            break
+        share = _share(_rest(x, (base,), order), x)
+        if share < 0.5 * least:
+            best, least = base, share
+    refined = _refined(x, (best,), 0, order, 0.2 * best / strongest)
+    rests = {frequencies: _rest(x, frequencies, order) for frequencies in ((best,), refined)}
+    frequencies = min(rests, key=lambda f: _share(rests[f], x))
+    return LineSpectrum(frequencies, rests[frequencies], _share(rests[frequencies], x))
+
+
+def two_frequency_fit(x: Floats) -> LineSpectrum | None:
+    """The best sum over i f1 + j f2, |i| + |j| <= 5: f1 the strongest line, f2 the strongest beside its harmonics.
+
+    Args:
+        x: (T, N) rows without gaps, some 10 to 40 per swing; the first 4096 are used.
+
+    Returns:
+        None where the power is spread too widely for any such sum.
+    """
+    x = x[:ROWS]
+    if _concentration(x) < WORTH_A_FIT:
+        return None
+    (first,) = _refined(x, (max(_strongest(x), 1.0 / len(x)),), 0, 1, 0.5)
+    second = _strongest(_rest(x, (first,), min(MOST_HARMONICS, len(x) // 20)))
+    both: Frequencies = (first, max(second, 1.0 / len(x)))
+    for order, reach in ((1, 0.5), (1, 0.1), (ORDER, 0.05)):
+        for position in (1, 0):
+            both = _refined(x, both, position, order, reach)
+    rest = _rest(x, both, ORDER)
+    return LineSpectrum(both, rest, _share(rest, x))
