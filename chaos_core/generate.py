@@ -1,20 +1,16 @@
 """Free runs of a trained model in the units of its data."""
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from chaos_core import native
 from chaos_core.arrays import as_array, as_arrays, as_numpy
-from chaos_core.cells import Cell
 from chaos_core.embedding import delay_embed
 from chaos_core.errors import BadShape, NotFinite
 from chaos_core.fitted import Fitted
-from chaos_core.run import free_run
+from chaos_core.orbits import orbits
 from chaos_core.typing import Floats
 
-__all__ = ["free_latent", "generate", "infer_latent", "orbits", "read_out"]
+__all__ = ["free_latent", "generate", "infer_latent", "read_out"]
 
 
 def generate(fitted: Fitted, steps: int, start: npt.ArrayLike | None = None) -> Floats:
@@ -46,19 +42,12 @@ def free_latent(fitted: Fitted, steps: int, z0: npt.ArrayLike | None = None) -> 
     return z
 
 
-def orbits(cell: Cell, params: Any, z0: Floats, steps: int) -> Floats:
-    """Free runs from several starts, (K, M) to (K, steps, M), by the native loop where there is one, else in numpy."""
-    wide = {name: np.asarray(value, np.float64) for name, value in params.items()}
-    found = native.orbit(getattr(cell, "kind", ""), wide, z0, steps)
-    return free_run(cell, wide, z0, steps) if found is None else found
-
-
 def infer_latent(fitted: Fitted, start: npt.ArrayLike) -> Floats:
     """The latent state (M,) that belongs to a row (N,) or a window (W, N) of data, see `generate`."""
-    window = np.atleast_1d(np.asarray(start, np.float64))
+    window = np.asarray(start, np.float64)
     rows = fitted.embedding.rows_lost + 1
-    if window.ndim == 1 and (rows == 1 or fitted.channels == 1):
-        window = window.reshape(-1, fitted.channels) if window.size % fitted.channels == 0 else window[None]
+    if window.ndim < 2:
+        window = window.reshape(-1, 1) if fitted.channels == 1 else window[None]
     if window.ndim != 2 or window.shape[1] != fitted.channels or len(window) < rows:
         wanted = f"({fitted.channels},)" if rows == 1 else f"({rows}, {fitted.channels})"
         raise BadShape(f"a start of shape {np.shape(start)}; {wanted} is needed", shape=list(np.shape(start)))

@@ -1,0 +1,118 @@
+"""READ FIRST. The way of the data through this package:
+
+series   = Series(x, dt)                      # checked once
+analysis = analyse(series)                    # lambda_max, embedding, noise, verdict
+plan     = plan(Spec(), analysis)             # every "auto" filled in, tau from lambda_max
+fitted   = fit(series, plan, seed=0)          # windows -> forced recurrence -> update; best state by free runs
+scores   = evaluate(fitted, test)             # a free run against data that the training never saw
+x        = generate(fitted, 10_000)           # in the units of the data
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from chaos_core.embedding import delay_embed
+from chaos_core.errors import TooShort
+from chaos_core.fitted import Fitted
+from chaos_core.generate import generate
+from chaos_core.metrics import Score, Scores, d_h, d_stsp, prediction_error
+from chaos_core.run import predict_ahead
+from chaos_core.selection import coordinates, measured, settled
+from chaos_core.series import Series
+from chaos_core.spec import Evaluation, Plan
+from chaos_core.training import Step, Trainer, Validated
+from chaos_core.typing import Floats
+from chaos_core.windows import longest_run
+
+__all__ = ["evaluate", "fit"]
+
+
+def fit(
+    series: Series, plan: Plan, seed: int = 0, on_event: Callable[[Step | Validated], None] | None = None
+) -> Fitted:
+    """Trains a model on the first pieces of a series (70 % to fit, 10 % to choose the best state).
+
+    Args:
+        series: the whole series; the last 20 % are left untouched for `evaluate`.
+        plan: from `plan(spec, analysis)`.
+        seed: of start values and batches; the same (series, plan, seed) gives the same model on the same machine.
+        on_event: called with each event of the `Trainer`, say to show progress.
+
+    Returns:
+        The best living state, in the sense of free runs.
+
+    Raises:
+        Diverged, Exploded, Collapsed: the training failed. To use what was good before a Diverged, use `Trainer`.
+    """
+    trainer = Trainer(series, plan, seed)
+    for event in trainer:
+        if on_event is not None:
+            on_event(event)
+    return trainer.fitted()
+
+
+def evaluate(
+    fitted: Fitted, test: Series, *, preset: str | None = None, evaluation: Evaluation | None = None
+) -> Scores:
+    """Scores a trained model on a piece that it has not seen.
+
+    A free run of 1.25 T steps from the first state of the piece, of which the first 0.25 T are dropped, gives D_stsp
+    and D_H; forecasts from every row give PE(20). Where the model is delay-embedded, D_stsp compares the first three
+    delay coordinates of both series.
+
+    Preset dsr-v1 compares like with like: data carry measuring noise and free runs do not, so noise of the estimated
+    level (`fitted.observation_noise`, fixed seed) is added to the run before D_stsp and D_H. Without it the TRUE
+    Lorenz-63 scores 1.06 to 1.22 against 20 000 rows with 5 % noise, with it 0.35. `detail` holds the level and
+    `value_without_noise`. Presets gtf and chaosrnn add nothing.
+
+    Args:
+        fitted: the trained model.
+        test: T rows in data units; of a series with gaps the longest complete run is taken.
+        preset: of the metrics; overrides that of `evaluation`.
+        evaluation: `plan.evaluation`; the defaults of `Evaluation` where it is left out.
+
+    Returns:
+        Scores; a metric that is undefined has value None and a reason.
+
+    Raises:
+        TooShort: the piece does not hold one state.
+
+    Source: the protocol: Hess, Monfared, Brenner, Durstewitz (2023), arXiv:2306.04406, section 5.
+    """
+    how = evaluation or Evaluation()
+    chosen = how.preset if preset is None else preset
+    piece = longest_run(test)
+    rows = fitted.embedding.rows_lost + 1
+    if piece.length <= rows:
+        detail = f"the test piece has {piece.length} uninterrupted rows; more than {rows} are needed"
+        raise TooShort(detail, rows=piece.length, rows_needed=rows + 1)
+    run = generate(fitted, round(how.run_factor * piece.length), piece.x[:rows])
+    kept = settled(run, how.discard_share)
+    seen = measured(kept, fitted.observation_noise, chosen)
+    truth = coordinates(piece.x, fitted.embedding)
+    stsp = d_stsp(truth, coordinates(seen, fitted.embedding), preset=chosen)
+    hellinger = d_h(piece.x, seen, preset=chosen)
+    if seen is not kept:
+        noise = list(fitted.observation_noise)
+        stsp = _with_noise(stsp, d_stsp(truth, coordinates(kept, fitted.embedding), preset=chosen), noise)
+        hellinger = _with_noise(hellinger, d_h(piece.x, kept, preset=chosen), noise)
+    ahead = how.prediction_steps
+    error = prediction_error(piece.x, _forecasts(fitted, piece.x, ahead), n=ahead, preset=chosen)
+    return Scores(d_stsp=stsp, d_h=hellinger, prediction_error=error)
+
+
+def _with_noise(score: Score, plain: Score, noise: list[float]) -> Score:
+    added = {"observation_noise": list(noise), "value_without_noise": plain.value}
+    return score.model_copy(update={"detail": {**score.detail, **added}})
+
+
+def _forecasts(fitted: Fitted, x: Floats, steps: int) -> Floats:
+    """(T, N): row t is the forecast of x[t] made `steps` before; rows without one are NaN."""
+    states = delay_embed(fitted.scaling.apply(x), fitted.embedding)
+    forecasts = np.full_like(x, np.nan)
+    if len(states) > steps:
+        ahead = predict_ahead(fitted.cell, fitted.observation, fitted.params, states, steps)[:, : x.shape[1]]
+        forecasts[-len(ahead) :] = fitted.scaling.undo(ahead)
+    return forecasts
+def baselines(series, plan): return {}

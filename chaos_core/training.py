@@ -1,0 +1,257 @@
+"""The training loop: update, judge by free runs, keep the best, say honestly how it ended."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from chaos_core import checkpoint
+from chaos_core.arrays import as_array, as_arrays, as_numpy
+from chaos_core.checkpoint import Best, State
+from chaos_core.engine import layout, make_engine
+from chaos_core.errors import CheckpointUnreadable, Collapsed, Diverged, Exploded, Inconsistent
+from chaos_core.fitted import Fitted
+from chaos_core.initialise import draw
+from chaos_core.selection import LONGEST_RUN, Fate, Judge, Judgement
+from chaos_core.series import Scaling, Series
+from chaos_core.spec import Plan, Schedule
+from chaos_core.windows import Rows, embedded_rows
+
+__all__ = ["Step", "Trainer", "Validated", "learning_rate"]
+
+REPORTS = 1000
+QUIET_S = 0.25
+ENOUGH_TRUTH = 25_000
+MOST_TRUTH = 100_000
+
+
+@dataclass(frozen=True)
+class Step:
+    """Some updates were done; `loss` and `gradient_norm` (before clipping) are those of the last of them."""
+
+    update: int
+    loss: float
+    gradient_norm: float
+    learning_rate: float
+    interval: int | None
+
+
+@dataclass(frozen=True)
+class Validated:
+    """Free runs judged the present state: metrics are None unless it lives; `best` if it is the best so far."""
+
+    update: int
+    d_stsp: float | None
+    d_h: float | None
+    living: bool
+    best: bool
+
+
+class Trainer:
+    """One training, as an iterator of events. A pure function of (series, plan, seed): no clock, no global random
+    numbers, no output; between two events its state can be taken as bytes and gone on with elsewhere.
+
+    `for event in trainer` yields a Step at least `REPORTS` times over the run (and four times a second in slow ones)
+    and a Validated at each validation, and ends after the last update.
+
+    Args:
+        series: all of it; split here by `plan.split`. Only the test piece's first state is used from the test piece,
+            as start of the stored trajectory.
+        plan: what to do.
+        seed: of start values and batches.
+        state: from `checkpoint()` of a trainer with the same series, plan and seed; None starts afresh.
+
+    Raises:
+        TooShort, ConstantChannel, Inconsistent: the series and the plan do not fit together.
+        CheckpointUnreadable: `state` is damaged or belongs to another training.
+        Diverged: while iterating, once loss, gradient or parameters are not finite.
+        Exploded, Collapsed: at the end, where no judged state lived; after what the last free runs did.
+    """
+
+    def __init__(self, series: Series, plan: Plan, seed: int = 0, state: bytes | None = None) -> None:
+        if (series.channels, series.names) != (plan.channels, plan.names):
+            raise Inconsistent(f"the plan is for channels {plan.names}, the series has {series.names}")
+        self.plan, self.seed, self.update = plan, seed, 0
+        self._series = series.digest()
+        split = plan.split
+        train, validation, test = series.split(split.train, split.validation, split.test)
+        self._scaling = Scaling.of(train)
+        rows, held_out, last = (
+            embedded_rows(part, self._scaling, plan.embedding) for part in (train, validation, test)
+        )
+        self._starts = rows.starts(plan.training.sequence_length + 1)
+        self._latest = next(part.x[0] for part in (last, held_out, rows) if len(part.x))
+        self._rng = np.random.default_rng(seed)
+        self._shapes = layout(plan.cell, plan.observation, plan.observed)
+        self._engine = make_engine(plan, rows.x, draw(self._shapes, self._rng))
+        self._judge = _judge(plan, self._scaling, rows, held_out, test.length)
+        self._best: Best | None = None
+        self._fate: Fate | None = None
+        if state is not None:
+            self._restore(checkpoint.from_bytes(state))
+
+    @property
+    def kernel(self) -> str:
+        """What computes the recurrence: native, segments or reference."""
+        return self._engine.kernel.value
+
+    @property
+    def device(self) -> str:
+        """Where: cpu or cuda."""
+        return self._engine.device
+
+    def __iter__(self) -> Iterator[Step | Validated]:
+        training = self.plan.training
+        stride, spoken = math.ceil(training.updates / REPORTS), time.monotonic()
+        judged_at = {round(training.updates * (i + 1) / training.validations) for i in range(training.validations)}
+        while self.update < training.updates:
+            step = self._advance()
+            due = self.update in judged_at
+            if due or self.update % stride == 0 or self.update == 1 or time.monotonic() - spoken > QUIET_S:
+                yield step
+                spoken = time.monotonic()
+            if due:
+                yield self._validate()
+        if self._best is None:
+            raise self._dead()
+
+    def _advance(self) -> Step:
+        training, progress = self.plan.training, self.update / self.plan.training.updates
+        length, cell = training.sequence_length, self.plan.cell
+        rate = learning_rate(self.plan, self.update)
+        alpha = self.plan.forcing.mask(length, cell.latent, self.plan.observed, progress, self._rng)
+        batch = self._rng.integers(0, len(self._starts), training.batch_size)
+        loss, norm = self._engine.update(self._starts[batch], alpha, rate)
+        self.update += 1
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            what = "loss" if not math.isfinite(loss) else "gradient"
+            raise Diverged(
+                f"the {what} is {loss if what == 'loss' else norm} at update {self.update}", update=self.update
+            )
+        return Step(self.update, loss, norm, rate, self.plan.forcing.interval(progress))
+
+    def _validate(self) -> Validated:
+        flat = self._engine.arrays()[0]
+        if not np.isfinite(flat).all():
+            raise Diverged(f"parameters are not finite at update {self.update}", update=self.update)
+        found = self._judge.judge(self._named(flat))
+        self._fate = found.fate
+        better = self._is_better(found)
+        if better and found.score is not None and found.d_stsp is not None and found.d_h is not None:
+            self._best = Best(flat, self.update, found.d_stsp, found.d_h, found.score)
+        return Validated(self.update, found.d_stsp, found.d_h, found.fate is Fate.LIVING, better)
+
+    def _is_better(self, found: Judgement) -> bool:
+        return found.score is not None and (self._best is None or found.score < self._best.score)
+
+    def _dead(self) -> Exploded | Collapsed:
+        where = (
+            f"none of the {self.plan.training.validations} judged states lives; the last one at update {self.update}"
+        )
+        if self._fate is Fate.COLLAPSED:
+            return Collapsed(f"{where} comes to rest in a free run", update=self.update)
+        return Exploded(f"{where} leaves ten times the box of the data in a free run", update=self.update)
+
+    def checkpoint(self) -> bytes:
+        """The whole state between two events; `Trainer(series, plan, seed, state)` goes on from it, on a CPU to the
+        last bit."""
+        flat, first, second = self._engine.arrays()
+        generator = self._rng.bit_generator.state
+        fate = None if self._fate is None else self._fate.value
+        head = (self.plan.digest(), self._series, self.seed, self.update)
+        return checkpoint.to_bytes(State(*head, flat, first, second, dict(generator), self._best, fate))
+
+    def _restore(self, state: State) -> None:
+        wanted = (self.plan.digest(), self._series, self.seed, self._engine.arrays()[0].shape)
+        if (state.plan, state.series, state.seed, state.flat.shape) != wanted:
+            raise CheckpointUnreadable("the checkpoint belongs to another plan, series or seed")
+        self._engine.restore(state.flat, state.first_moment, state.second_moment, state.update)
+        self._rng.bit_generator.state = state.generator
+        self.update, self._best = state.update, state.best
+        self._fate = None if state.fate is None else Fate(state.fate)
+
+    def fitted(self) -> Fitted:
+        """The best living state so far; also after a Diverged.
+
+        Raises:
+            Exploded, Collapsed: none of the judged states lived.
+        """
+        best = self._best
+        if best is None:
+            raise self._dead()
+        params = self._named(best.flat)
+        d = self.plan.observation.infer(as_arrays(params), as_array(self._latest[None]), self.plan.cell.latent)
+        return Fitted(
+            cell=self.plan.cell,
+            observation=self.plan.observation,
+            params=params,
+            scaling=self._scaling,
+            embedding=self.plan.embedding,
+            dt=self.plan.dt,
+            names=self.plan.names,
+            latent_start=as_numpy(d)[0].copy(),
+            observation_noise=self.plan.noise,
+            provenance=self._provenance(best),
+        )
+
+    def _provenance(self, best: Best) -> dict[str, Any]:
+        return {
+            "seed": self.seed,
+            "update": best.update,
+            "updates": self.plan.training.updates,
+            "validation": {"d_stsp": best.d_stsp, "d_h": best.d_h},
+            "plan_hash": self.plan.digest(),
+            "series_sha256": self._series,
+            "kernel": self.kernel,
+            "device": self.device,
+        }
+
+    def _named(self, flat: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:
+        edges = np.cumsum([param.size for param in self._shapes.values()])[:-1]
+        parts = np.split(flat, edges)
+        return {
+            name: part.reshape(param.shape) for (name, param), part in zip(self._shapes.items(), parts, strict=True)
+        }
+
+
+def learning_rate(plan: Plan, update: int) -> float:
+    """The rate after `update` updates: from `learning_rate` at the first to `learning_rate_end` at the last.
+
+    exponential: a (b / a)^s, cosine: b + (a - b) (1 + cos pi s) / 2, constant: a, with s = update / (updates - 1).
+    """
+    training = plan.training
+    first, last = training.learning_rate, training.learning_rate_end
+    share = update / max(1, training.updates - 1)
+    if training.schedule is Schedule.CONSTANT:
+        return first
+    if training.schedule is Schedule.COSINE:
+        return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
+    return first * math.exp(share * math.log(last / first))
+
+
+def _judge(plan: Plan, scaling: Scaling, rows: Rows, held_out: Rows, test_rows: int) -> Judge:
+    """Free runs start on the validation piece, or on the training piece where there is no validation piece.
+
+    They are compared with the longest unbroken run of the validation piece, or with that of the training piece where
+    it is shorter than `ENOUGH_TRUTH` rows and the other is longer: histograms of short pieces have high floors.
+    """
+    evaluation, dim = plan.evaluation, plan.embedding.dim
+    candidates = [part.longest() for part in (held_out, rows)]
+    truth = candidates[0] if len(candidates[0]) >= ENOUGH_TRUTH else max(candidates, key=len)
+    steps = round(evaluation.run_factor * max(test_rows, len(held_out.x), 100))
+    noise = tuple(level / std for level, std in zip(plan.noise, scaling.std, strict=True)) if plan.noise else ()
+    return Judge(
+        cell=plan.cell,
+        observation=plan.observation,
+        embedding=plan.embedding,
+        starts=(held_out if len(held_out.x) else rows).spread(evaluation.starts),
+        truth=truth[-MOST_TRUTH:, : truth.shape[1] // dim],
+        noise=noise,
+        steps=min(steps, LONGEST_RUN),
+        discard_share=evaluation.discard_share,
+        preset=evaluation.preset,
+    )
