@@ -90,6 +90,8 @@ def _wanted(request: Request, content: Content) -> tuple[int, int] | None:
     first, last = given.groups()
     if not first:
         start, stop = max(0, content.size - int(last)), content.size
+    elif last and int(last) < int(first):
+        return None
     else:
         start, stop = int(first), min(content.size, int(last) + 1 if last else content.size)
     if start >= content.size or start >= stop:

@@ -1,4 +1,4 @@
-"""The outermost layer: a request id on every request and answer, and a limit on every body."""
+"""The outermost layer: a request id on every request and answer, and a limit on every body; no NUL gets through in a path."""
 
 import re
 
@@ -25,6 +25,7 @@ class Envelope:
         headers = Headers(scope=scope)
         request_id = _request_id(headers.get("x-request-id", ""))
         scope.setdefault("state", {})["request_id"] = request_id
+        scope["path"] = scope["path"].replace("\x00", "\ufffd")
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -150,6 +150,8 @@ def from_chaos(request: Request, error: Exception) -> Response:
 
 def from_framework(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, UnicodeDecodeError | RecursionError):
+        return respond(request, http.InvalidJson(str(error.__cause__)))
     kind = FRAMEWORK.get(error.status_code, http.BadRequest)
     detail = {404: f"nothing lives at {request.url.path}", 405: f"{request.method} {request.url.path}"}
     return respond(request, kind(detail.get(error.status_code, str(error.detail))), error.headers)

@@ -63,6 +63,12 @@ def _place(item: Mapping[str, Any], body: Any) -> tuple[str | int, ...]:
     return tuple(place)
 
 
+def _holds(value: Any, part: str | int) -> bool:
+    if isinstance(value, list):
+        return isinstance(part, int) and part < len(value)
+    return isinstance(value, dict) and part in value
+
+
 def _tags(found: Sequence[Any]) -> list[str]:
     expected = next(str(item["ctx"]["expected_tags"]) for item in found if item["type"] == "union_tag_invalid")
     return [tag.strip().strip("'") for tag in expected.split(",")]

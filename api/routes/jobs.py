@@ -51,8 +51,10 @@ async def find(context: Context, caller: Caller, job_id: str) -> JobOut:
 
 async def _trajectories(session: AsyncSession, caller: Caller, rows: Sequence[Job]) -> dict[str, str]:
     ids = [job.id for job in rows if job.model_id]
-    found = await session.execute(trajectories.of_jobs(caller.project_id, ids)) if ids else []
-    return {job_id: trajectory_id for job_id, trajectory_id in found}
+    if not ids:
+        return {}
+    found = await session.execute(trajectories.of_jobs(caller.project_id, ids))
+    return {row[0]: row[1] for row in found}
 
 
 @router.post(
