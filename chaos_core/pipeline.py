@@ -115,4 +115,3 @@ def _forecasts(fitted: Fitted, x: Floats, steps: int) -> Floats:
         ahead = predict_ahead(fitted.cell, fitted.observation, fitted.params, states, steps)[:, : x.shape[1]]
         forecasts[-len(ahead) :] = fitted.scaling.undo(ahead)
     return forecasts
-def baselines(series, plan): return {}
