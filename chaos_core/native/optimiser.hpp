@@ -1,5 +1,5 @@
-// Clipping by the gradient norm and Adam, AdamW, RAdam on one flat buffer, with the meaning of torch.nn.utils.clip_grad_norm_
-// and torch.optim: same constants, same order of bias corrections, so that both paths train the same way.
+// Clipping by the gradient norm and Adam, AdamW, RAdam on one flat buffer, with the meaning of torch.optim and of
+// torch.nn.utils.clip_grad_norm_: the same constants and bias corrections, so that both paths train the same way.
 #pragma once
 #include "vector.hpp"
 
@@ -43,27 +43,35 @@ template <class Real> static double clip(Real *gradient, Index count, double lar
   return length;
 }
 
-// What the three schemes reduce to: parameter = keep * parameter - step * m / (sqrt(v) + epsilon), or without the denominator.
-struct Scheme { double keep, decay, step, epsilon; bool adaptive; };
+// What all of them reduce to: g += decay * parameter; parameter = keep * parameter - step * m / (sqrt(v) + epsilon).
+// Where it is not adaptive the denominator is left out.
+struct Scheme {
+  double keep, decay, step, epsilon;
+  bool adaptive;
+};
+
+// Rectification of RAdam: Liu et al. 2020, arXiv:1908.03265. Plain momentum while rho <= 5.
+INLINE void rectify(Scheme &s, const OptimiserSettings &o, double power2, double correction2) {
+  const double limit = 2 / (1 - o.beta2) - 1, rho = limit - 2 * (double)o.iteration * power2 / correction2;
+  s.adaptive = rho > 5;
+  if (!s.adaptive) return;
+  s.step *= square_root((rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho)) * square_root(correction2);
+}
 
 INLINE Scheme scheme(const OptimiserSettings &o) {
-  const double power2 = power(o.beta2, o.iteration), correction1 = 1 - power(o.beta1, o.iteration), correction2 = 1 - power2;
-  const bool decoupled = o.kind == ADAMW;
-  Scheme s = {decoupled ? 1 - o.learning_rate * o.weight_decay : 1, decoupled ? 0 : o.weight_decay, o.learning_rate / correction1, o.epsilon, true};
-  if (o.kind == RADAM) {  // rectification: Liu et al. 2020, doi:10.48550/arXiv.1908.03265; plain momentum while rho <= 5
-    const double limit = 2 / (1 - o.beta2) - 1, rho = limit - 2 * (double)o.iteration * power2 / correction2;
-    s.adaptive = rho > 5;
-    if (s.adaptive) s.step *= square_root(correction2 * (rho - 4) * (rho - 2) * limit / ((limit - 4) * (limit - 2) * rho));
-  } else {  // epsilon stands beside the corrected root in Adam, beside the plain root in RAdam
-    s.step *= square_root(correction2);
-    s.epsilon *= square_root(correction2);
-  }
+  const double power2 = power(o.beta2, o.iteration), correction2 = 1 - power2;
+  Scheme s = {1, o.weight_decay, o.learning_rate / (1 - power(o.beta1, o.iteration)), o.epsilon, true};
+  if (o.kind == ADAMW) s.keep = 1 - o.learning_rate * o.weight_decay, s.decay = 0;
+  if (o.kind == RADAM) return rectify(s, o, power2, correction2), s;
+  // epsilon stands beside the corrected root in Adam, beside the plain one in RAdam
+  s.step *= square_root(correction2);
+  s.epsilon *= square_root(correction2);
   return s;
 }
 
 template <class Real>
-static void update(Real *__restrict parameter, const Real *__restrict gradient, Real *__restrict first, Real *__restrict second, Index count,
-                   const OptimiserSettings &o) {
+static void update(Real *__restrict parameter, const Real *__restrict gradient, Real *__restrict first,
+                   Real *__restrict second, Index count, const OptimiserSettings &o) {
   if (o.kind == NO_UPDATE) return;
   const Scheme s = scheme(o);
   // 1 - beta is formed in double: 1 - 0.999f is wrong in the 5th digit.

@@ -1,5 +1,5 @@
-// Free runs in float64: many steps of one start after the other. Here the hidden units (or the rows of the state) run along the
-// vector, since a single orbit has no batch to fill it with. Plain loops: the compiler vectorises them.
+// Free runs in float64: many steps of one start after the other. Here the hidden units (or the rows of the state) run
+// along the vector, since a single orbit has no batch to fill it with. Plain loops: the compiler vectorises them.
 #include "vector.hpp"
 
 namespace chaos {

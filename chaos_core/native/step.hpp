@@ -1,4 +1,4 @@
-// The arguments of a whole training step, the same for every cell. kernels/fused.py holds the same fields in the same order.
+// The arguments of a whole training step, the same for every cell. kernels/fused.py has the same fields in this order.
 #pragma once
 #include "optimiser.hpp"
 

@@ -1,7 +1,7 @@
 // Vectors of the compiler (GCC/Clang vector extensions) and what depends on the width of the CPU's registers.
 //
-// Every state array is stored [unit][lane]: the lanes are the sequences of the batch, padded to a multiple of LANES, so that
-// one vector holds the same unit of several sequences and no product needs a sum across a vector.
+// Every state array is stored [unit][lane]: the lanes are the sequences of the batch, padded to a multiple of LANES, so
+// that one vector holds the same unit of several sequences and no product needs a sum across a vector.
 #pragma once
 #include <stdint.h>
 #include <string.h>
@@ -28,13 +28,13 @@ constexpr int VECTOR_BYTES = 16;
 
 #if defined(__AVX512F__) || defined(__aarch64__)  // 32 vector registers
 constexpr int BLOCK_ROWS = 12, TILE_ROWS = 4, TILE_COLUMNS = 4;
-#else  // 16 vector registers: 6 x 2 sums + 2 operands; 4 x 3 sums + 3 columns + 1 row. 3 x 4 spills and is a quarter slower
+#else  // 16 vector registers: 6 x 2 sums + 2 operands; 4 x 3 sums + 3 columns + 1 row. 3 x 4 spills, a quarter slower
 constexpr int BLOCK_ROWS = 6, TILE_ROWS = 4, TILE_COLUMNS = 3;
 #endif
 
 constexpr int LANES = 16;
 
-// aligned(...) states the alignment that the loads may rely on: that of one element, since callers hand in any numpy array.
+// aligned(...) is the alignment that loads may rely on: that of one element, since callers hand in any numpy array.
 typedef float FloatVector __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
 typedef double DoubleVector __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
 
@@ -43,8 +43,9 @@ template <> struct VectorOf<float> { using Type = FloatVector; };
 template <> struct VectorOf<double> { using Type = DoubleVector; };
 template <class Real> using Vector = typename VectorOf<Real>::Type;
 
-template <class Real> constexpr int WIDTH = VECTOR_BYTES / int(sizeof(Real));         // elements of a vector
-template <class Real> constexpr int BLOCK_VECTORS = WIDTH<Real> >= LANES ? 1 : 2;     // vectors that a register block spans
+// Elements of a vector, and how many vectors a register block spans.
+template <class Real> constexpr int WIDTH = VECTOR_BYTES / int(sizeof(Real));
+template <class Real> constexpr int BLOCK_VECTORS = WIDTH<Real> >= LANES ? 1 : 2;
 
 template <class Real> INLINE Vector<Real> load(const Real *from) { return *(const Vector<Real> *)from; }
 template <class Real> INLINE void store(Real *to, Vector<Real> value) { *(Vector<Real> *)to = value; }
@@ -66,7 +67,7 @@ template <class Real> INLINE Real lane_sum(Vector<Real> value) {
 
 INLINE Index padded(Index count) { return (count + LANES - 1) / LANES * LANES; }
 
-// Cuts one block of memory into arrays. With memory == nullptr it only counts, so the same code tells how much is needed.
+// Cuts one block of memory into arrays. With memory == nullptr it only counts: the same code tells how much is needed.
 template <class Real> struct Arena {
   Real *memory;
   Index used;

@@ -8,7 +8,8 @@ struct Shape {
   Index batch, lanes, steps, latent, hidden, observed;
 };
 
-// x[t][n][lane] for t = 0 .. steps. Padding lanes repeat the first window: they must stay finite, their error is set to zero.
+// x[t][n][lane] for t = 0 .. steps. Padding lanes repeat the first window: they must stay finite, and their error is
+// set to zero.
 template <class Real>
 static void gather(Real *x, const Shape &s, const Real *series, const Index *starts) {
   for (Index t = 0; t <= s.steps; t++)
