@@ -16,7 +16,7 @@ from .tables import Blob, BlobChunk, new_id
 __all__ = ["CHUNK_BYTES", "BlobRef", "BlobStore", "DatabaseBlobs", "MemoryBlobs"]
 
 CHUNK_BYTES = 1024 * 1024
-CHUNKS_PER_TRANSACTION = 16
+CHUNKS_PER_TRANSACTION = 8
 
 
 @dataclass(frozen=True)
