@@ -1,6 +1,9 @@
 """`python -m worker`."""
 
 import logging
+import warnings
+
+from celery.exceptions import SecurityWarning
 
 from chaos_store.settings import Settings
 
@@ -9,6 +12,7 @@ from .app import Worker
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    warnings.simplefilter("ignore", SecurityWarning)
     Worker(Settings()).serve()
 
 

@@ -1,34 +1,27 @@
 """`python -m worker.runner`: imports everything, waits for one job folder, does that job and ends."""
 
-import os
-import signal
-import sys
-import threading
-import traceback
-from pathlib import Path
-from typing import BinaryIO
+from .lifeline import Lifeline
 
-import torch
+LIFELINE = Lifeline()
 
-from chaos_core.errors import ChaosError, OutOfMemory, RunnerCrashed
+import os  # noqa: E402 - the imports below take seconds, and the lifeline must hold meanwhile
+import sys  # noqa: E402
+import traceback  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import BinaryIO  # noqa: E402
 
-from ..protocol import (
-    EXIT_DONE,
-    EXIT_INTERRUPTED,
-    JOB_FILE,
-    Assignment,
-    Failed,
-    JobFile,
-    Ready,
-    exit_code,
-)
-from .analyse import analyse_job
-from .channel import Channel, Interrupted
-from .ingest import ingest_job
-from .train import train_job
+import torch  # noqa: E402
+
+from chaos_core.errors import ChaosError, OutOfMemory, RunnerCrashed  # noqa: E402
+
+from ..protocol import EXIT_DONE, EXIT_INTERRUPTED, JOB_FILE, Failed, JobFile, Ready, exit_code  # noqa: E402
+from .analyse import analyse_job  # noqa: E402
+from .channel import Channel, Interrupted  # noqa: E402
+from .ingest import ingest_job  # noqa: E402
+from .train import train_job  # noqa: E402
 
 KINDS = {"train": train_job, "analyse": analyse_job, "ingest": ingest_job}
-STDIN, STDOUT, STDERR = 0, 1, 2
+STDOUT, STDERR = 1, 2
 
 
 def _private_stdout() -> BinaryIO:
@@ -36,23 +29,6 @@ def _private_stdout() -> BinaryIO:
     out = os.fdopen(os.dup(STDOUT), "wb")
     os.dup2(STDERR, STDOUT)
     return out
-
-
-def _await_assignment() -> Assignment | None:
-    line = b""
-    while not line.endswith(b"\n"):
-        piece = os.read(STDIN, 65536)
-        if not piece:
-            return None
-        line += piece
-    return Assignment.model_validate_json(line)
-
-
-def _die_with_the_pipe() -> None:
-    """The supervisor holds the other end for as long as it lives; the group takes any grandchild along."""
-    while os.read(STDIN, 65536):
-        pass
-    os.killpg(os.getpgid(0), signal.SIGKILL)
 
 
 def _do(folder: Path, channel: Channel) -> int:
@@ -80,10 +56,7 @@ def main() -> int:
     channel = Channel(_private_stdout())
     torch.set_num_threads(1)
     channel.send(Ready())
-    assignment = _await_assignment()
-    if assignment is None:
-        return EXIT_DONE
-    threading.Thread(target=_die_with_the_pipe, name="control-pipe", daemon=True).start()
+    assignment = LIFELINE.assignment()
     try:
         channel.listen()
         return _do(Path(assignment.folder), channel)

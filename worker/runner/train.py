@@ -1,0 +1,144 @@
+"""The job kind `train`: analysis, plan, training, scores, free run, figures."""
+
+import io
+import time
+from pathlib import Path
+
+import numpy as np
+
+from chaos_core.analysis import Analysis
+from chaos_core.errors import CheckpointUnreadable, RunError
+from chaos_core.figures import attractor_figure, divergence_figure
+from chaos_core.fitted import Fitted, config, to_safetensors
+from chaos_core.generate import free_latent, read_out
+from chaos_core.pipeline import baselines, evaluate
+from chaos_core.planning import plan as make_plan
+from chaos_core.selection import settled
+from chaos_core.series import Series
+from chaos_core.spec import Plan, Spec
+from chaos_core.training import Trainer
+from chaos_core.typing import Floats
+
+from ..protocol import CHECKPOINT_FILE, ArtifactMade, JobFile, PlanMade, Result, Stage, TrainingStarted
+from .analyse import make_analysis, read_series
+from .channel import Channel
+from .drawing import send_figure
+from .reporting import Reporter
+
+MODEL_FILE = "model.safetensors"
+TRAJECTORY_FILE = "trajectory.npz"
+MOST_STORED_STEPS = 100_000
+
+
+def train_job(folder: Path, job: JobFile, channel: Channel) -> None:
+    series = read_series(folder)
+    analysis = None if job.analysis is None else Analysis.model_validate(job.analysis)
+    if analysis is None and job.plan is None:
+        analysis = make_analysis(series, channel)
+    plan = _settle(job, analysis, channel)
+    fitted = _fit(folder, job, series, plan, channel)
+    channel.send(Stage(stage="evaluating"))
+    test = series.split(**plan.split.model_dump())[2]
+    scores = evaluate(fitted, test, evaluation=plan.evaluation)
+    floors = baselines(series, plan)
+    channel.send(Stage(stage="storing"))
+    _send_model(folder, fitted, channel)
+    steps = min(round(plan.evaluation.run_factor * test.length), MOST_STORED_STEPS)
+    generated = settled(_send_trajectory(folder, fitted, steps, channel), plan.evaluation.discard_share)
+    channel.send(Stage(stage="drawing"))
+    figure = attractor_figure(test.x, generated, series.names, series.dt, f"{plan.cell.kind}, seed {job.seed}")
+    send_figure(folder, channel, "attractor", figure)
+    if analysis is not None:
+        send_figure(folder, channel, "divergence", divergence_figure(analysis))
+    values = {
+        "scores": scores.model_dump(mode="json"),
+        "baselines": {name: found.model_dump(mode="json") for name, found in floors.items()},
+    }
+    channel.send(Result(values=values))
+
+
+def _settle(job: JobFile, analysis: Analysis | None, channel: Channel) -> Plan:
+    """The plan of an earlier attempt, or a new one; either way the supervisor hears of it."""
+    channel.send(Stage(stage="planning"))
+    if job.plan is not None:
+        plan = Plan.model_validate(job.plan)
+    else:
+        assert analysis is not None
+        plan = make_plan(Spec.model_validate(job.spec or {}), analysis)
+    facts = plan.model_dump(mode="json")
+    channel.send(PlanMade(plan=facts, plan_hash=plan.digest(), total=plan.training.updates))
+    return plan
+
+
+def _fit(folder: Path, job: JobFile, series: Series, plan: Plan, channel: Channel) -> Fitted:
+    channel.send(Stage(stage="training"))
+    trainer = _trainer(folder, job, series, plan)
+    total = plan.training.updates
+    started = TrainingStarted(kernel=trainer.kernel, device=trainer.device, update=trainer.update, total=total)
+    channel.send(started)
+    try:
+        _train(folder, job, trainer, Reporter(channel, total), channel)
+        return trainer.fitted()
+    except RunError:
+        _send_survivor(folder, trainer, channel)
+        raise
+
+
+def _trainer(folder: Path, job: JobFile, series: Series, plan: Plan) -> Trainer:
+    if job.has_checkpoint:
+        try:
+            return Trainer(series, plan, job.seed, state=(folder / CHECKPOINT_FILE).read_bytes())
+        except CheckpointUnreadable:
+            return Trainer(series, plan, job.seed)
+    return Trainer(series, plan, job.seed)
+
+
+def _train(folder: Path, job: JobFile, trainer: Trainer, reporter: Reporter, channel: Channel) -> None:
+    save_at = time.monotonic() + job.checkpoint_s
+    with channel.patience() as stop_requested:
+        for event in trainer:
+            reporter.hear(event)
+            stopping = stop_requested()
+            if stopping or time.monotonic() >= save_at:
+                reporter.flush()
+                reporter.save(folder, trainer)
+                save_at = time.monotonic() + job.checkpoint_s
+            if stopping:
+                return
+        reporter.flush()
+        reporter.save(folder, trainer)
+
+
+def _send_survivor(folder: Path, trainer: Trainer, channel: Channel) -> None:
+    """The best state that was alive remains usable; where none was, there is nothing to send."""
+    try:
+        fitted = trainer.fitted()
+    except RunError:
+        return
+    _send_model(folder, fitted, channel)
+
+
+def _send_model(folder: Path, fitted: Fitted, channel: Channel) -> None:
+    (folder / MODEL_FILE).write_bytes(to_safetensors(fitted))
+    facts = {
+        "name": str(config(fitted)["cell"]),
+        "config": config(fitted),
+        "parameter_count": sum(int(value.size) for value in fitted.params.values()),
+    }
+    media_type = "application/vnd.safetensors"
+    channel.send(ArtifactMade(kind="model", file=MODEL_FILE, name=MODEL_FILE, media_type=media_type, facts=facts))
+
+
+def _send_trajectory(folder: Path, fitted: Fitted, steps: int, channel: Channel) -> Floats:
+    z = free_latent(fitted, steps)
+    x = read_out(fitted, z)
+    buffer = io.BytesIO()
+    np.savez(buffer, x=x, z=z, latent_start=fitted.latent_start)
+    (folder / TRAJECTORY_FILE).write_bytes(buffer.getvalue())
+    facts = {"steps": steps, "channels": fitted.channels}
+    channel.send(
+        ArtifactMade(
+            kind="trajectory", file=TRAJECTORY_FILE, name=TRAJECTORY_FILE, media_type="application/x-npz", facts=facts
+        )
+    )
+    return x
