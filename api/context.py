@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
@@ -34,16 +34,17 @@ def _digest(secret: str) -> bytes:
 
 @dataclass
 class KeyCache:
+    clock: Callable[[], float] = time.monotonic
     entries: dict[bytes, tuple[float, Caller]] = field(default_factory=dict)
 
     def get(self, secret: str) -> Caller | None:
         until, caller = self.entries.get(_digest(secret), (0.0, None))
-        return caller if time.monotonic() < until else None
+        return caller if self.clock() < until else None
 
     def put(self, secret: str, caller: Caller) -> None:
         if len(self.entries) >= KEYS_KEPT:
             self.entries.clear()
-        self.entries[_digest(secret)] = (time.monotonic() + KEY_TTL_S, caller)
+        self.entries[_digest(secret)] = (self.clock() + KEY_TTL_S, caller)
 
 
 @dataclass(frozen=True)

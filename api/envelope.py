@@ -1,4 +1,4 @@
-"""The outermost layer: a request id on every request and answer, and a limit on every body; no NUL gets through in a path."""
+"""The outermost layer: a request id on every request, a limit on every body, no NUL in a path."""
 
 import re
 

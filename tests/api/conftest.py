@@ -1,6 +1,7 @@
 """The real app on a real database, and a project in which a job has run to its end."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -24,6 +25,14 @@ FIGURE = b"<svg xmlns='http://www.w3.org/2000/svg'/>"
 async def app(service_settings: Settings) -> AsyncIterator[FastAPI]:
     made = create_app(service_settings)
     async with made.router.lifespan_context(made):
+        yield made
+
+
+@asynccontextmanager
+async def client_of(settings: Settings, key: str = "none") -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an app of its own."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app), _client(app, key) as made:
         yield made
 
 

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from chaos_core.errors import Diverged
 from chaos_store import jobs
 from chaos_store.engine import Database
 from tests.api.conftest import Walked, add_dataset, add_job, take
@@ -100,11 +101,7 @@ async def test_a_failed_job_carries_a_problem(
 ) -> None:
     claim = take(database, add_job(database, project_id, dataset_id))
     with database.write.begin() as session:
-        jobs.fail(
-            session,
-            claim,
-            {"code": "diverged", "title": "Training diverged", "detail": "d", "remedy": "r", "update": 5},
-        )
+        jobs.fail(session, claim, Diverged("the loss is nan", update=5).problem())
     error = (await client.get(f"/v1/jobs/{claim.job_id}")).json()["error"]
     assert (error["code"], error["type"], error["update"]) == ("diverged", "/v1/problems/diverged", 5)
 

@@ -6,9 +6,9 @@ import pytest
 from fastapi import FastAPI
 
 from api import problems
-from api.app import create_app
 from chaos_core.errors import ChaosError
 from chaos_store.settings import Settings
+from tests.api.conftest import client_of
 
 
 def _tree(root: type[ChaosError]) -> Iterator[type[ChaosError]]:
@@ -113,9 +113,8 @@ async def test_no_key_or_a_wrong_one_is_unauthorized(app: FastAPI, header: dict[
 
 @pytest.mark.parametrize("url", ["postgresql://nobody:x@127.0.0.1:1/none", "sqlite:///{folder}"])
 async def test_a_database_that_is_away_is_503_with_retry_after(tmp_path: Path, url: str) -> None:
-    app = create_app(Settings(database_url=url.format(folder=tmp_path)))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://chaos") as client:
-        answer = await client.get("/v1/jobs", headers={"Authorization": "Bearer some"})
+    async with client_of(Settings(database_url=url.format(folder=tmp_path))) as client:
+        answer = await client.get("/v1/jobs")
     assert (answer.status_code, answer.json()["code"]) == (503, "database_unavailable")
     assert int(answer.headers["retry-after"]) > 0
 

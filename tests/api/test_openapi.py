@@ -1,0 +1,82 @@
+import re
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+METHODS = {"get", "post", "put", "patch", "delete", "head"}
+OPERATIONS = {
+    "analyses_create", "analyses_get", "analyses_list",
+    "artifacts_content", "artifacts_content_head", "artifacts_get",
+    "datasets_analysis", "datasets_content", "datasets_content_head", "datasets_create", "datasets_get",
+    "datasets_list",
+    "jobs_artifacts", "jobs_cancel", "jobs_create", "jobs_events", "jobs_get", "jobs_list", "jobs_metrics",
+    "limits_get", "model_types_list",
+    "models_content", "models_content_head", "models_get", "models_list", "models_trajectories",
+    "problems_get", "problems_list", "service_live", "service_ready",
+    "trajectories_content", "trajectories_content_head", "trajectories_get", "trajectories_list",
+}  # fmt: skip
+PUBLIC = {"service_live", "service_ready", "problems_get", "problems_list", "limits_get", "model_types_list"}
+
+
+@pytest.fixture
+def document(app: FastAPI) -> dict[str, Any]:
+    return app.openapi()
+
+
+def _operations(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        operation["operationId"]: operation
+        for path in document["paths"].values()
+        for method, operation in path.items()
+        if method in METHODS
+    }
+
+
+def test_operation_ids_are_stable(document: dict[str, Any]) -> None:
+    assert set(_operations(document)) == OPERATIONS
+
+
+def test_every_operation_has_a_summary_one_tag_and_its_problems(document: dict[str, Any]) -> None:
+    for name, operation in _operations(document).items():
+        assert operation["summary"] and len(operation["tags"]) == 1, name
+        if name not in PUBLIC:
+            assert {"401", "422", "503"} <= set(operation["responses"]), name
+        for status, response in operation["responses"].items():
+            if int(status) >= 400 and name != "service_ready":
+                assert list(response["content"]) == ["application/problem+json"], (name, status)
+
+
+def test_every_private_operation_asks_for_the_key(document: dict[str, Any]) -> None:
+    for name, operation in _operations(document).items():
+        assert bool(operation.get("security")) == (name not in PUBLIC), name
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    found = set(re.findall(r"#/components/schemas/([^'\"]+)", repr(document)))
+    assert "Problem" in found
+    assert found - set(document["components"]["schemas"]) == set()
+
+
+def test_every_body_has_an_example(document: dict[str, Any]) -> None:
+    bodies = {name: op["requestBody"]["content"] for name, op in _operations(document).items() if "requestBody" in op}
+    assert set(bodies) == {"datasets_create", "jobs_create", "analyses_create"}
+    for name, content in bodies.items():
+        for body in content.values():
+            schema = body["schema"]
+            target = document["components"]["schemas"].get(schema.get("$ref", "").rpartition("/")[2], schema)
+            assert target.get("examples") or body.get("examples"), name
+
+
+def test_cells_and_forcings_are_unions_told_apart_by_kind(document: dict[str, Any]) -> None:
+    spec = document["components"]["schemas"]["Spec"]["properties"]
+    for part, kinds in (("cell", {"plrnn", "clipped_shplrnn"}), ("forcing", {"sparse", "generalized"})):
+        union = next(branch for branch in spec[part]["anyOf"] if "discriminator" in branch)
+        assert union["discriminator"]["propertyName"] == "kind"
+        assert kinds <= set(union["discriminator"]["mapping"])
+
+
+def test_uploads_are_declared_as_a_form_with_a_file(document: dict[str, Any]) -> None:
+    form = _operations(document)["datasets_create"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert set(form["properties"]) == {"file", "name", "dt", "columns", "time_column", "missing"}
+    assert form["required"] == ["file"]

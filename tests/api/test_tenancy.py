@@ -1,0 +1,70 @@
+"""A key sees its own project and nothing else, on every route that takes an id."""
+
+import re
+import time
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from chaos_store import keys
+from chaos_store.engine import Database
+from tests.api.conftest import Walked
+
+PUBLIC = {"/v1/problems/{code}"}
+
+
+def _ids(walked: Walked) -> dict[str, str]:
+    names = ("dataset_id", "analysis_id", "job_id", "model_id", "trajectory_id")
+    return {name: getattr(walked, name) for name in names} | {"artifact_id": walked.figure_id}
+
+
+def _routes(app: FastAPI) -> list[tuple[str, str]]:
+    paths = app.openapi()["paths"]
+    return [(method, path) for path in paths if "{" in path and path not in PUBLIC for method in paths[path]]
+
+
+async def test_a_foreign_id_is_the_same_as_an_absent_one_on_every_route(
+    app: FastAPI, stranger: httpx.AsyncClient, client: httpx.AsyncClient, walked: Walked
+) -> None:
+    routes = _routes(app)
+    assert len(routes) >= 18
+    for method, path in routes:
+        foreign = await stranger.request(method, path.format(**_ids(walked)))
+        absent_ids = {name: re.sub("[0-9a-f]{32}", "0" * 32, value) for name, value in _ids(walked).items()}
+        absent = await client.request(method, path.format(**absent_ids))
+        assert (foreign.status_code, absent.status_code) == (404, 404), (method, path)
+        if method != "head":
+            assert foreign.json()["code"] == absent.json()["code"] == "not_found"
+            assert set(foreign.json()) == set(absent.json())
+
+
+@pytest.mark.parametrize("noun", ["datasets", "analyses", "jobs", "models", "trajectories"])
+async def test_lists_show_only_what_is_mine(
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient, walked: Walked, noun: str
+) -> None:
+    assert len((await client.get(f"/v1/{noun}")).json()["data"]) == 1
+    assert (await stranger.get(f"/v1/{noun}")).json()["data"] == []
+
+
+async def test_a_foreign_dataset_cannot_be_analysed(stranger: httpx.AsyncClient, walked: Walked) -> None:
+    answer = await stranger.post("/v1/analyses", json={"dataset_id": walked.dataset_id})
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_a_foreign_analysis_cannot_be_used(stranger: httpx.AsyncClient, walked: Walked) -> None:
+    body = {"dataset_id": walked.dataset_id, "analysis_id": walked.analysis_id}
+    assert (await stranger.post("/v1/jobs", json=body)).status_code == 404
+
+
+async def test_a_revoked_key_is_refused_within_ten_seconds(
+    app: FastAPI, database: Database, project_id: str, client: httpx.AsyncClient, api_key: str
+) -> None:
+    with database.write.begin() as session:
+        key, secret = keys.issue(session, project_id, "short-lived")
+    header = {"Authorization": f"Bearer {secret}"}
+    assert (await client.get("/v1/jobs", headers=header)).status_code == 200
+    with database.write.begin() as session:
+        assert keys.revoke(session, project_id, key.id)
+    app.state.context.keys.clock = lambda: time.monotonic() + 10.0
+    assert (await client.get("/v1/jobs", headers=header)).status_code == 401
