@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from chaos_store import analyses, artifacts, datasets, jobs, trained, trajectories
-from chaos_store.blobs import CHUNK_BYTES, BlobRef, BlobStore
+from chaos_store.blobs import BlobRef, BlobStore
 from chaos_store.states import Kind
 from chaos_store.tables import Artifact
 from chaos_store.transitions import hold
@@ -33,10 +33,10 @@ class Delivery:
         self.values: Json = {}
 
     def keep(self, made: ArtifactMade) -> None:
-        self._kept.append(Kept(made, self._store(made.file)))
+        self._kept.append(Kept(made, self._journal.store(self._blobs, self._folder / made.file)))
 
     def save_checkpoint(self, saved: CheckpointSaved) -> None:
-        blob = self._store(saved.file)
+        blob = self._journal.store(self._blobs, self._folder / saved.file)
         self._journal.write(lambda session: jobs.save_checkpoint(session, self._claim, blob.sha256, saved.update))
         (self._folder / saved.file).unlink()
 
@@ -67,13 +67,6 @@ class Delivery:
             jobs.fail(session, self._claim, problem, model_id=model_id)
 
         self._journal.write(act)
-
-    def _store(self, file: str) -> BlobRef:
-        def act(session: Session) -> BlobRef:
-            with (self._folder / file).open("rb") as content:
-                return self._blobs.put(session, iter(lambda: content.read(CHUNK_BYTES), b""))
-
-        return self._journal.write(act)
 
     def _new_analysis(self, session: Session) -> str:
         claim = self._claim

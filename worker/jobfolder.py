@@ -69,12 +69,7 @@ class JobFolder:
         return True
 
     def _fetch(self, sha256: str, file: str) -> None:
-        def act(session: Session) -> None:
-            with (self._path / file).open("wb") as out:
-                for piece in self._blobs.read(session, sha256):
-                    out.write(piece)
-
-        self._journal.read(act)
+        self._journal.fetch(self._blobs, sha256, self._path / file)
 
     def _find_analysis(self) -> AnalysisRow | None:
         """The one that the client named, else the dataset's newest, where it has a result."""

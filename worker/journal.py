@@ -3,7 +3,8 @@
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -11,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from chaos_store import jobs
+from chaos_store.blobs import CHUNK_BYTES, BlobRef, BlobStore
 from chaos_store.engine import Database
 from chaos_store.errors import LeaseLost
 from chaos_store.jobs import Claim
@@ -30,6 +32,19 @@ class Journal:
         self._lease_s = lease_s
         self._held_until = time.monotonic() + lease_s
 
+    def store(self, blobs: BlobStore, path: Path) -> BlobRef:
+        """In short transactions; the lease is renewed between them."""
+        return self._insist(lambda: blobs.store(self._database, self._pieces(path)))
+
+    def fetch(self, blobs: BlobStore, sha256: str, path: Path) -> None:
+        def act(session: Session) -> None:
+            with path.open("wb") as out:
+                for piece in blobs.read(session, sha256):
+                    out.write(piece)
+                    self._keep_alive()
+
+        self.read(act)
+
     def write(self, act: Callable[[Session], Outcome]) -> Outcome:
         return self._insist(lambda: self._once(act))
 
@@ -41,6 +56,16 @@ class Journal:
         status = self.write(lambda session: jobs.heartbeat(session, self.claim, self._lease_s))
         self._held_until = asked_at + self._lease_s
         return status
+
+    def _pieces(self, path: Path) -> Iterator[bytes]:
+        with path.open("rb") as content:
+            while piece := content.read(CHUNK_BYTES):
+                self._keep_alive()
+                yield piece
+
+    def _keep_alive(self) -> None:
+        if time.monotonic() > self._held_until - self._lease_s / 2:
+            self.heartbeat()
 
     def _once(self, act: Callable[[Session], Outcome]) -> Outcome:
         with self._database.write.begin() as session:

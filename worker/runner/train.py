@@ -10,7 +10,7 @@ from chaos_core.analysis import Analysis
 from chaos_core.errors import CheckpointUnreadable, RunError
 from chaos_core.figures import attractor_figure, divergence_figure
 from chaos_core.fitted import Fitted, config, to_safetensors
-from chaos_core.generate import free_latent, read_out
+from chaos_core.generation import free_latent, read_out
 from chaos_core.pipeline import baselines, evaluate
 from chaos_core.planning import plan as make_plan
 from chaos_core.selection import settled

@@ -1,0 +1,97 @@
+"""The walk of a series through the real processes, with HTTP and numpy alone."""
+
+import hashlib
+import io
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.e2e.conftest import Json, Service, lorenz, until
+
+SPEC = {
+    "cell": {"kind": "clipped_shplrnn", "latent": 3, "hidden": 30},
+    "training": {"updates": 3000, "sequence_length": 30, "batch_size": 16, "validations": 5},
+}
+
+
+@pytest.fixture(scope="module")
+def job(service: Service, dataset_id: str) -> Json:
+    return service.finish(service.train(dataset_id, SPEC, seed=1))
+
+
+def read_safetensors(content: bytes) -> tuple[dict[str, np.ndarray[Any, Any]], Json]:
+    """The format by hand: eight bytes of length, a JSON header, raw little-endian numbers."""
+    length = int.from_bytes(content[:8], "little")
+    header, body = json.loads(content[8 : 8 + length]), content[8 + length :]
+    facts = json.loads(header.pop("__metadata__")["chaos"])
+    kinds = {"F32": "<f4", "F64": "<f8"}
+    tensors = {}
+    for name, about in header.items():
+        start, stop = about["data_offsets"]
+        tensors[name] = np.frombuffer(body[start:stop], kinds[about["dtype"]]).reshape(about["shape"]).astype(float)
+    return tensors, facts
+
+
+def clipped_shallow(p: dict[str, np.ndarray[Any, Any]], z: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """z' = A z + W1 [relu(W2 z + h2) - relu(W2 z)] + h1"""
+    inner = z @ p["W2"].T
+    return p["A"] * z + (np.maximum(inner + p["h2"], 0) - np.maximum(inner, 0)) @ p["W1"].T + p["h1"]
+
+
+def test_a_series_becomes_a_scored_trained_model(job: Json) -> None:
+    assert job["status"] == "succeeded", job["error"]
+    assert job["kernel"] and job["device"] and job["plan_hash"]
+    assert job["plan"]["interval"]["source"] == "lambda_max"
+    for name in ("d_stsp", "d_h", "prediction_error"):
+        assert job["scores"][name]["value"] >= 0 and job["scores"][name]["floor"] >= 0
+    assert job["baselines"]["parroting"]["d_stsp"]["value"] >= 0
+    assert job["progress"] == {"update": 3000, "total": 3000}
+    assert job["created_at"] <= job["started_at"] <= job["first_step_at"] <= job["finished_at"]
+
+
+def test_the_file_alone_rebuilds_the_stored_trajectory(service: Service, job: Json) -> None:
+    content = service.http.get(f"/v1/models/{job['model_id']}/content")
+    assert content.headers["etag"].strip('"') == hashlib.sha256(content.content).hexdigest()
+    p, facts = read_safetensors(content.content)
+    assert facts == service.get(f"/v1/models/{job['model_id']}")["config"]
+    stored = np.load(io.BytesIO(service.http.get(f"/v1/trajectories/{job['trajectory_id']}/content").content))
+    z, x = stored["z"], stored["x"]
+    assert np.abs(clipped_shallow(p, z[:-1])[:100] - z[1:101]).max() < 1e-10
+    scale, shift = np.array(facts["scaling"]["std"]), np.array(facts["scaling"]["mean"])
+    run, state = [], np.array(facts["latent_start"])
+    for _ in range(100):
+        state = clipped_shallow(p, state)
+        run.append(state[:3] * scale + shift)
+    assert np.abs(np.array(run) - x[:100]).max() < 1e-5
+
+
+def test_metrics_are_complete_and_in_order(service: Service, job: Json) -> None:
+    found = service.get(f"/v1/jobs/{job['id']}/metrics?names=loss")
+    steps = [point["step"] for point in found["data"] if point["name"] == "loss"]
+    assert steps == sorted(set(steps)) and steps[0] == 1 and steps[-1] == 3000
+
+
+def test_figures_and_files_are_listed(service: Service, job: Json) -> None:
+    names = {artifact["name"] for artifact in service.get(f"/v1/jobs/{job['id']}/artifacts")["data"]}
+    assert {"model.safetensors", "trajectory.npz", "attractor.svg", "attractor.png"} <= names
+
+
+def test_a_large_upload_is_read_by_the_worker(service: Service) -> None:
+    x = lorenz(1000)
+    rows = b"x,y,z\n" + b"\n".join(b",".join(b"%.17g" % value for value in row) for row in x)
+    padded = rows + b"\n" * (65 * 1024 * 1024 - len(rows))
+    made = service.post("/v1/datasets", files={"file": ("large.csv", padded)})
+    assert made["status"] == "processing"
+    until(lambda: service.get(f"/v1/datasets/{made['id']}")["status"] != "processing", 60)
+    dataset = service.get(f"/v1/datasets/{made['id']}")
+    assert (dataset["status"], dataset["rows"], dataset["names"]) == ("ready", 1000, ["x", "y", "z"]), dataset["error"]
+
+
+def test_a_large_upload_that_cannot_be_read_says_why(service: Service) -> None:
+    bad = b"x,y\n1,2\n3,oops\n" + b"4,5\n" * (17 * 1024 * 1024)
+    made = service.post("/v1/datasets", files={"file": ("bad.csv", bad)})
+    until(lambda: service.get(f"/v1/datasets/{made['id']}")["status"] != "processing", 60)
+    error = service.get(f"/v1/datasets/{made['id']}")["error"]
+    assert (error["code"], error["row"], error["column"]) == ("column_not_numeric", 1, "y")
