@@ -46,7 +46,8 @@ def make_celery(settings: Settings, *, role: Literal["sender", "worker"] = "work
 
 
 def _transport(role: Literal["sender", "worker"]) -> dict[str, Any]:
-    return {
+    once = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+    return (once if role == "sender" else {}) | {
         "visibility_timeout": 3600,
         "unacked_restore_interval": 5,
         "unacked_restore_throttle": 1,
@@ -77,7 +78,7 @@ def wake(celery: Celery, job_id: str, kind: str) -> bool:
 def reachable(celery: Celery) -> bool:
     try:
         with celery.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, timeout=SENDING_S)
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=SENDING_S)
             connection.default_channel.client.ping()
     except (KombuError, RedisError, OSError):
         return False

