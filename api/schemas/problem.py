@@ -9,6 +9,10 @@ class Violation(BaseModel):
     type: str = Field(examples=["greater_than"])
 
 
+def _absent(value: object) -> bool:
+    return value is None
+
+
 class StoredProblem(BaseModel):
     """Why a thing failed, as kept with it. `row` is counted from 0, `line` of a text file from 1."""
 
@@ -19,9 +23,9 @@ class StoredProblem(BaseModel):
     code: str = Field(description="stable; branch on this", examples=["not_finite"])
     detail: str = Field(examples=["column 'x1', row 1041: nan (3 such entries in all)"])
     remedy: str = Field(description="what to do about it")
-    row: int | None = None
-    column: str | None = None
-    line: int | None = None
+    row: int | None = Field(None, exclude_if=_absent)
+    column: str | None = Field(None, exclude_if=_absent)
+    line: int | None = Field(None, exclude_if=_absent)
 
     @classmethod
     def of(cls, problem: dict[str, Any]) -> "StoredProblem":
