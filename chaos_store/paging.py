@@ -1,8 +1,8 @@
 """Pages by keyset: newest first, never skipping or repeating a row while others are added."""
 
 import base64
-import binascii
 import json
+import math
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -13,6 +13,8 @@ from .tables import AnalysisRow, Artifact, Dataset, Job, TrainedModel, Trajector
 
 __all__ = ["cut", "window"]
 
+
+LONGEST_CURSOR = 200
 
 Pages = type[AnalysisRow | Artifact | Dataset | Job | TrainedModel | Trajectory]
 Statement = TypeVar("Statement", bound=Select[*tuple[Any, ...]])
@@ -41,9 +43,14 @@ def _encode(created_at: float, row_id: str) -> str:
 
 
 def _decode(cursor: str) -> tuple[float, str]:
+    if len(cursor) > LONGEST_CURSOR:
+        raise BadCursor("The page cursor is too long.")
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         created_at, row_id = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        return float(created_at), str(row_id)
-    except (ValueError, TypeError, binascii.Error) as error:
+        place = float(created_at), str(row_id)
+    except (ValueError, TypeError, OverflowError) as error:
         raise BadCursor("The page cursor cannot be read.") from error
+    if not math.isfinite(place[0]) or not place[1].isascii() or not place[1].isprintable():
+        raise BadCursor("The page cursor cannot be read.")
+    return place

@@ -1,5 +1,6 @@
 """Datasets, analyses, trained models, artifacts and trajectories: written, read and listed by their project only."""
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -219,7 +220,25 @@ def test_pages_of_joined_rows_follow_their_first_table(database: Database, proje
     assert end is None
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "!!!!", "bnVsbA", "W10", "WyJhIiwgImIiXQ", "ü"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "null",
+        "[]",
+        '["a", "b"]',
+        '[1, "\\u0000"]',
+        '[1, "\\ud800"]',
+        '[Infinity, "x"]',
+        "[" * 9999,
+        "[1" + "0" * 400 + ', "x"]',
+    ],
+)
+def test_a_cursor_with_other_content_is_refused(content: str) -> None:
+    with pytest.raises(BadCursor):
+        jobs.page("prj", cursor=base64.urlsafe_b64encode(content.encode()).decode().rstrip("="))
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "!!!!", "ü", "a" * 5])
 def test_a_cursor_that_is_not_ours_is_refused(cursor: str) -> None:
     with pytest.raises(BadCursor):
         jobs.page("prj", cursor=cursor)
