@@ -18,7 +18,7 @@ from chaos_client.failures import ServeError
 from chaos_client.laser import laser_file
 from chaos_client.recipes import recipe
 from chaos_core.fitted import from_safetensors
-from chaos_core.generate import generate
+from chaos_core.generation import generate
 
 READY_S = 90.0
 STEPS_COMPARED = 100

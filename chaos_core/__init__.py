@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from chaos_core.analysis import analyse as analyse
     from chaos_core.errors import ChaosError as ChaosError
     from chaos_core.fitted import Fitted as Fitted
-    from chaos_core.generate import generate as generate
+    from chaos_core.generation import generate as generate
     from chaos_core.pipeline import evaluate as evaluate
     from chaos_core.pipeline import fit as fit
     from chaos_core.planning import plan as plan
@@ -29,7 +29,7 @@ _HOMES = {
     "analyse": "analysis",
     "evaluate": "pipeline",
     "fit": "pipeline",
-    "generate": "generate",
+    "generate": "generation",
     "plan": "planning",
 }
 

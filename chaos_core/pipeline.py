@@ -15,7 +15,7 @@ import numpy as np
 from chaos_core.embedding import delay_embed
 from chaos_core.errors import TooShort
 from chaos_core.fitted import Fitted
-from chaos_core.generate import generate
+from chaos_core.generation import generate
 from chaos_core.metrics import Score, Scores, d_h, d_stsp, prediction_error
 from chaos_core.run import predict_ahead
 from chaos_core.selection import coordinates, measured, settled
@@ -97,8 +97,7 @@ def evaluate(
         noise = list(fitted.observation_noise)
         stsp = _with_noise(stsp, d_stsp(truth, coordinates(kept, fitted.embedding), preset=chosen), noise)
         hellinger = _with_noise(hellinger, d_h(piece.x, kept, preset=chosen), noise)
-    ahead = how.prediction_steps
-    error = prediction_error(piece.x, _forecasts(fitted, piece.x, ahead), n=ahead, preset=chosen)
+    error = _prediction_error(fitted, piece.x, how.prediction_steps, chosen)
     return Scores(d_stsp=stsp, d_h=hellinger, prediction_error=error)
 
 
@@ -107,11 +106,12 @@ def _with_noise(score: Score, plain: Score, noise: list[float]) -> Score:
     return score.model_copy(update={"detail": {**score.detail, **added}})
 
 
-def _forecasts(fitted: Fitted, x: Floats, steps: int) -> Floats:
-    """(T, N): row t is the forecast of x[t] made `steps` before; rows without one are NaN."""
+def _prediction_error(fitted: Fitted, x: Floats, steps: int, preset: str) -> Score:
+    """PE(steps) from every row that has a complete past."""
     states = delay_embed(fitted.scaling.apply(x), fitted.embedding)
-    forecasts = np.full_like(x, np.nan)
-    if len(states) > steps:
-        ahead = predict_ahead(fitted.cell, fitted.observation, fitted.params, states, steps)[:, : x.shape[1]]
-        forecasts[-len(ahead) :] = fitted.scaling.undo(ahead)
-    return forecasts
+    true = x[fitted.embedding.rows_lost :]
+    forecasts = np.full_like(true, np.nan)
+    if len(true) > steps:
+        ahead = predict_ahead(fitted.cell, fitted.observation, fitted.params, states, steps)
+        forecasts[steps:] = fitted.scaling.undo(ahead[:, : x.shape[1]])
+    return prediction_error(true, forecasts, n=steps, preset=preset)

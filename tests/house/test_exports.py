@@ -27,3 +27,8 @@ def test_no_test_replaces_own_code_by_a_mock() -> None:
     banned = ("mock." + "patch", "Magic" + "Mock", "unittest" + ".mock")
     guilty = [path.name for path in (ROOT / "tests").rglob("*.py") for word in banned if word in path.read_text()]
     assert guilty == []
+
+
+def test_no_module_hides_a_public_function_of_its_name() -> None:
+    for name in chaos_core.__all__:
+        assert not (ROOT / "chaos_core" / f"{name}.py").exists(), name

@@ -46,7 +46,7 @@ def train_job(folder: Path, job: JobFile, channel: Channel) -> None:
     steps = min(round(plan.evaluation.run_factor * test.length), MOST_STORED_STEPS)
     generated = settled(_send_trajectory(folder, fitted, steps, channel), plan.evaluation.discard_share)
     channel.send(Stage(stage="drawing"))
-    figure = attractor_figure(test.x, generated, series.names, series.dt, f"{plan.cell.kind}, seed {job.seed}")
+    figure = attractor_figure(test.x, generated, series.names, series.dt, f"{_name(fitted)}, seed {job.seed}")
     send_figure(folder, channel, "attractor", figure)
     if analysis is not None:
         send_figure(folder, channel, "divergence", divergence_figure(analysis))
@@ -121,12 +121,16 @@ def _send_survivor(folder: Path, trainer: Trainer, channel: Channel) -> None:
 def _send_model(folder: Path, fitted: Fitted, channel: Channel) -> None:
     (folder / MODEL_FILE).write_bytes(to_safetensors(fitted))
     facts = {
-        "name": str(config(fitted)["cell"]),
+        "name": _name(fitted),
         "config": config(fitted),
         "parameter_count": sum(int(value.size) for value in fitted.params.values()),
     }
     media_type = "application/vnd.safetensors"
     channel.send(ArtifactMade(kind="model", file=MODEL_FILE, name=MODEL_FILE, media_type=media_type, facts=facts))
+
+
+def _name(fitted: Fitted) -> str:
+    return str(config(fitted)["cell"])
 
 
 def _send_trajectory(folder: Path, fitted: Fitted, steps: int, channel: Channel) -> Floats:
