@@ -1,7 +1,7 @@
 """The state of a training as bytes: enough to go on as if nothing had happened, to the last bit on a CPU."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,9 @@ class State:
         plan: digest of the plan, and of the series that it is trained on; a state belongs to one pair only.
         seed: of the run.
         update: updates done.
+        judged: the update that free runs judged last, 0 before the first; one that is due at `update` may be open.
+        iteration: updates since the optimiser started, fewer than `update` after a return to the best state.
+        strikes: judgements in a row that were far worse than the best.
         flat, first_moment, second_moment: parameters and optimiser, each one flat array.
         generator: state of the numpy generator that draws the batches.
         best: the best living state so far, None where none lived.
@@ -46,6 +49,9 @@ class State:
     series: str
     seed: int
     update: int
+    judged: int
+    iteration: int
+    strikes: int
     flat: Array
     first_moment: Array
     second_moment: Array
@@ -61,7 +67,8 @@ def to_bytes(state: State) -> bytes:
     if state.best is not None:
         tensors["best"] = state.best.flat
         best = {name: getattr(state.best, name) for name in ("update", "d_stsp", "d_h", "score")}
-    words = {name: getattr(state, name) for name in ("plan", "series", "seed", "update", "generator", "fate")}
+    names = [field.name for field in fields(State) if field.name not in ("best", *tensors)]
+    words = {name: getattr(state, name) for name in names}
     facts = {"format": FORMAT, "best": best, **words}
     copies = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     return save(copies, metadata={"chaos": json.dumps(facts)})

@@ -146,6 +146,7 @@ def _training(words: Mapping[str, Any], facts: Facts, tau: int, notes: list[str]
         "schedule": schedule,
         "clip_norm": None,
         "validations": min(16, updates),
+        "return_margin": 1.0,
         "dtype": Precision.FLOAT32,
         "device": Device.AUTO,
     }

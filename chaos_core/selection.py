@@ -134,7 +134,8 @@ class Judge:
                 return Judgement(fate)
         seen = measured(settled(runs, self.discard_share), self.noise, self.preset)
         geometry = [self._geometry(run) for run in seen]
-        spectra = [d_h(self.truth, run, preset=self.preset).value for run in seen]
+        piece = self.truth[-seen.shape[1] :]
+        spectra = [d_h(piece, run, preset=self.preset).value for run in seen]
         hellinger = [WORST_D_H if value is None else value for value in spectra]
         score = float(np.mean(geometry) + np.mean(hellinger))
         return Judgement(Fate.LIVING, float(np.mean(geometry)), float(np.mean(hellinger)), score)

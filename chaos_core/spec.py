@@ -93,6 +93,8 @@ class Training(Settings):
         optimiser, learning_rate, learning_rate_end, schedule: see the enumerations; the rate in [0, 1].
         clip_norm: gradients are scaled down to this 2-norm; null or 0 leaves them as they are.
         validations: how often a checkpoint is judged by free runs, evenly spread over the run.
+        return_margin: a state whose score (D_stsp + D_H) is worse than the best by more than this, or that does not
+            live, twice in a row, is given up, and the training goes on from the best; null: never.
         dtype: see `Precision`.
         device: see `Device`.
     """
@@ -106,6 +108,7 @@ class Training(Settings):
     schedule: Schedule
     clip_norm: NonNegativeFloat | None = Field(description="Largest 2-norm of a gradient; null or 0: no clipping.")
     validations: int = Field(ge=1, le=1000, description="How often free runs judge the state of the training.")
+    return_margin: NonNegativeFloat | None = Field(description="Score lost before the best state is taken up again.")
     dtype: Precision
     device: Device
 

@@ -25,6 +25,7 @@ __all__ = ["Step", "Trainer", "Validated", "learning_rate"]
 
 REPORTS = 1000
 QUIET_S = 0.25
+STRIKES = 2
 ENOUGH_TRUTH = 25_000
 MOST_TRUTH = 100_000
 
@@ -42,13 +43,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Validated:
-    """Free runs judged the present state: metrics are None unless it lives; `best` if it is the best so far."""
+    """Free runs judged the present state: metrics are None unless it lives; `best` if it is the best so far;
+    `returned` if it was given up and the training goes on from the best."""
 
     update: int
     d_stsp: float | None
     d_h: float | None
     living: bool
     best: bool
+    returned: bool = False
 
 
 class Trainer:
@@ -76,6 +79,7 @@ class Trainer:
         if (series.channels, series.names) != (plan.channels, plan.names):
             raise Inconsistent(f"the plan is for channels {plan.names}, the series has {series.names}")
         self.plan, self.seed, self.update = plan, seed, 0
+        self._judged = self._strikes = 0
         self._series = series.digest()
         split = plan.split
         train, validation, test = series.split(split.train, split.validation, split.test)
@@ -108,14 +112,16 @@ class Trainer:
         training = self.plan.training
         stride, spoken = math.ceil(training.updates / REPORTS), time.monotonic()
         judged_at = {round(training.updates * (i + 1) / training.validations) for i in range(training.validations)}
-        while self.update < training.updates:
+        while True:
+            if self.update in judged_at and self._judged < self.update:
+                yield self._validate()
+            if self.update == training.updates:
+                break
             step = self._advance()
-            due = self.update in judged_at
-            if due or self.update % stride == 0 or self.update == 1 or time.monotonic() - spoken > QUIET_S:
+            quiet = time.monotonic() - spoken > QUIET_S
+            if self.update in judged_at or self.update % stride == 0 or self.update == 1 or quiet:
                 yield step
                 spoken = time.monotonic()
-            if due:
-                yield self._validate()
         if self._best is None:
             raise self._dead()
 
@@ -139,11 +145,26 @@ class Trainer:
         if not np.isfinite(flat).all():
             raise Diverged(f"parameters are not finite at update {self.update}", update=self.update)
         found = self._judge.judge(self._named(flat))
-        self._fate = found.fate
+        self._fate, self._judged = found.fate, self.update
         better = self._is_better(found)
         if better and found.score is not None and found.d_stsp is not None and found.d_h is not None:
             self._best = Best(flat, self.update, found.d_stsp, found.d_h, found.score)
-        return Validated(self.update, found.d_stsp, found.d_h, found.fate is Fate.LIVING, better)
+        returned = self._returns(found)
+        return Validated(self.update, found.d_stsp, found.d_h, found.fate is Fate.LIVING, better, returned)
+
+    def _returns(self, found: Judgement) -> bool:
+        """Gives the present state up where it was far worse than the best twice in a row: such trainings seldom find
+        back by themselves (with generalized forcing and noise one run in six). The course of learning rate and
+        interval goes on."""
+        if self._best is None or self.plan.training.return_margin is None:
+            return False
+        worse = found.score is None or found.score > self._best.score + self.plan.training.return_margin
+        self._strikes = self._strikes + 1 if worse else 0
+        if self._strikes < STRIKES:
+            return False
+        self._engine.return_to(self._best.flat)
+        self._strikes = 0
+        return True
 
     def _is_better(self, found: Judgement) -> bool:
         return found.score is not None and (self._best is None or found.score < self._best.score)
@@ -162,16 +183,18 @@ class Trainer:
         flat, first, second = self._engine.arrays()
         generator = self._rng.bit_generator.state
         fate = None if self._fate is None else self._fate.value
-        head = (self.plan.digest(), self._series, self.seed, self.update)
-        return checkpoint.to_bytes(State(*head, flat, first, second, dict(generator), self._best, fate))
+        head = (self.plan.digest(), self._series, self.seed, self.update, self._judged)
+        course = (self._engine.iteration, self._strikes)
+        return checkpoint.to_bytes(State(*head, *course, flat, first, second, dict(generator), self._best, fate))
 
     def _restore(self, state: State) -> None:
         wanted = (self.plan.digest(), self._series, self.seed, self._engine.arrays()[0].shape)
         if (state.plan, state.series, state.seed, state.flat.shape) != wanted:
             raise CheckpointUnreadable("the checkpoint belongs to another plan, series or seed")
-        self._engine.restore(state.flat, state.first_moment, state.second_moment, state.update)
+        self._engine.restore(state.flat, state.first_moment, state.second_moment, state.iteration)
         self._rng.bit_generator.state = state.generator
-        self.update, self._best = state.update, state.best
+        self.update, self._judged, self._strikes = state.update, state.judged, state.strikes
+        self._best = state.best
         self._fate = None if state.fate is None else Fate(state.fate)
 
     def fitted(self) -> Fitted:

@@ -1,0 +1,103 @@
+import math
+
+import pytest
+
+from chaos_core.analysis import Analysis, Verdict, analyse
+from chaos_core.errors import Inconsistent, SpecTooLarge, TooShort
+from chaos_core.planning import plan
+from chaos_core.spec import Spec
+from chaos_core.systems import lorenz63
+
+LN2 = math.log(2)
+
+
+@pytest.fixture(scope="module")
+def chaotic() -> Analysis:
+    facts = {"lambda_max_per_step": LN2 / 77, "predictability_time_steps": 77.0, "tau": 77, "length": 100_000}
+    return analyse(lorenz63(4000)).model_copy(update={**facts, "verdict": Verdict.CHAOTIC})
+
+
+@pytest.fixture(scope="module")
+def periodic(chaotic: Analysis) -> Analysis:
+    facts = {"verdict": Verdict.PERIODIC, "predictability_time_steps": None, "tau": None, "fallback_tau": 9}
+    return chaotic.model_copy(update=facts)
+
+
+def spec(**parts: object) -> Spec:
+    return Spec.model_validate(parts)
+
+
+def test_all_auto_forces_sparsely_up_to_a_third_of_the_predictability_time(chaotic: Analysis) -> None:
+    made = plan(spec(), chaotic)
+    assert made.forcing.model_dump() == {"kind": "sparse", "tau": 26, "anneal_from": 2, "anneal_share": 0.6}
+    assert made.interval.predictability_time_steps == 77.0
+    assert made.interval.source == "lambda_max"
+    assert made.interval.factor == pytest.approx(26 / 77)
+    assert "60%" in made.interval.schedule
+    assert made.cell.model_dump()["kind"] == "clipped_shplrnn"
+    assert made.observation.model_dump() == {"kind": "identity"}
+
+
+def test_data_without_chaos_take_the_fallback_and_say_so(periodic: Analysis) -> None:
+    made = plan(spec(), periodic)
+    assert made.forcing.model_dump()["tau"] == 9
+    assert made.interval.source == "fallback"
+    assert made.interval.predictability_time_steps is None
+    assert any("fallback" in note and "periodic" in note for note in made.notes)
+
+
+def test_an_interval_that_the_client_names_stays_fixed(chaotic: Analysis) -> None:
+    made = plan(spec(forcing={"kind": "sparse", "tau": 200}, training={"sequence_length": 400}), chaotic)
+    assert made.forcing.model_dump() == {"kind": "sparse", "tau": 200, "anneal_from": None, "anneal_share": 0.6}
+    assert made.interval.source == "client"
+    assert made.training.clip_norm is None
+
+
+def test_what_the_client_chose_is_kept(chaotic: Analysis) -> None:
+    words = {"updates": 15000, "batch_size": 32, "optimiser": "adam", "learning_rate_end": 1e-3, "clip_norm": 10}
+    made = plan(spec(cell={"kind": "plrnn", "latent": 30}, training=words), chaotic)
+    kept = made.training.model_dump(mode="json")
+    assert {name: kept[name] for name in words} == words
+    assert made.cell.model_dump() == {"kind": "plrnn", "latent": 30}
+    assert made.observation.model_dump() == {"kind": "linear"}
+
+
+@pytest.mark.parametrize(("updates", "end"), [(5_000, 3e-4), (15_000, 3e-4), (30_000, 3e-5), (100_000, 1e-5)])
+def test_short_trainings_decay_less(chaotic: Analysis, updates: int, end: float) -> None:
+    made = plan(spec(training={"updates": updates}), chaotic)
+    assert made.training.learning_rate_end == pytest.approx(end)
+
+
+def test_slow_systems_get_windows_of_two_intervals(chaotic: Analysis) -> None:
+    slow = chaotic.model_copy(update={"predictability_time_steps": 900.0})
+    assert plan(spec(), slow).training.sequence_length == 600
+
+
+def test_windows_fit_into_a_short_series(chaotic: Analysis) -> None:
+    made = plan(spec(), chaotic.model_copy(update={"length": 400}))
+    assert made.training.sequence_length == 70
+
+
+def test_a_window_longer_than_the_training_piece_is_refused(chaotic: Analysis) -> None:
+    with pytest.raises(TooShort) as caught:
+        plan(spec(training={"sequence_length": 300}), chaotic.model_copy(update={"length": 400}))
+    assert caught.value.fields == {"rows": 280, "rows_needed": 301}
+
+
+def test_contradictions_and_giants_are_refused(chaotic: Analysis) -> None:
+    with pytest.raises(Inconsistent):
+        plan(spec(cell={"kind": "clipped_shplrnn", "latent": 2}, observation={"kind": "identity"}), chaotic)
+    with pytest.raises(Inconsistent):
+        plan(spec(forcing={"kind": "sparse", "tau": 5, "anneal_from": 9}), chaotic)
+    with pytest.raises(SpecTooLarge):
+        plan(spec(cell={"kind": "clipped_shplrnn", "latent": 4096, "hidden": 4096}), chaotic)
+    with pytest.raises(SpecTooLarge):
+        plan(spec(training={"batch_size": 4096, "sequence_length": 10_000}), chaotic)
+
+
+def test_delay_embedded_channels_are_the_units_of_the_cell(chaotic: Analysis) -> None:
+    scalar = chaotic.model_copy(update={"channels": 1, "names": ("x",), "noise": (0.0,)})
+    made = plan(spec(embedding={"dim": 7, "lag": 1}), scalar)
+    assert made.observed == 7
+    assert made.cell.model_dump() == {"kind": "clipped_shplrnn", "latent": 7, "hidden": 150}
+    assert any("delay embedding" in note for note in made.notes)

@@ -1,0 +1,61 @@
+import numpy as np
+
+from chaos_core.cells.shplrnn import ClippedShPLRNN
+from chaos_core.embedding import Embedding
+from chaos_core.observation import IdentityObservation
+from chaos_core.selection import Fate, Judge, coordinates, fate_of, measured, settled
+
+LOW, HIGH, SPREAD = np.array([-1.0, -1.0]), np.array([1.0, 1.0]), np.array([0.7, 0.7])
+CIRCLE = np.stack([np.cos(0.1 * np.arange(3000)), np.sin(0.1 * np.arange(3000))], axis=1)
+
+
+def judged(a: float) -> Fate:
+    """z' = a z from four points of the unit circle."""
+    params = {"A": np.full(2, a), "W1": np.zeros((2, 1)), "W2": np.ones((1, 2)), "h1": np.zeros(2), "h2": np.ones(1)}
+    cell, observation = ClippedShPLRNN(latent=2, hidden=1), IdentityObservation()
+    judge = Judge(cell, observation, Embedding(), CIRCLE[:4], CIRCLE, (), 2000, 0.2, "dsr-v1")
+    return judge.judge(params).fate
+
+
+def test_a_run_inside_the_box_that_moves_is_living() -> None:
+    assert fate_of(CIRCLE, LOW, HIGH, SPREAD) is Fate.LIVING
+
+
+def test_a_run_beyond_ten_times_the_box_has_exploded() -> None:
+    assert fate_of(9.9 * CIRCLE, LOW, HIGH, SPREAD) is Fate.LIVING
+    assert fate_of(10.1 * CIRCLE, LOW, HIGH, SPREAD) is Fate.EXPLODED
+    assert fate_of(np.where(CIRCLE > 0.99, np.nan, CIRCLE), LOW, HIGH, SPREAD) is Fate.EXPLODED
+
+
+def test_a_run_that_stands_still_or_comes_to_rest_has_collapsed() -> None:
+    assert fate_of(0.009 * CIRCLE, LOW, HIGH, SPREAD) is Fate.COLLAPSED
+    damped = CIRCLE * np.exp(-np.arange(3000) / 300)[:, None]
+    assert fate_of(damped, LOW, HIGH, SPREAD) is Fate.COLLAPSED
+
+
+def test_a_channel_that_rests_while_another_moves_is_living() -> None:
+    assert fate_of(CIRCLE * [1.0, 0.0], LOW, HIGH, SPREAD) is Fate.LIVING
+
+
+def test_linear_maps_are_judged_by_their_factor() -> None:
+    assert judged(0.99) is Fate.COLLAPSED
+    assert judged(1.01) is Fate.EXPLODED
+    assert judged(-1.0) is Fate.LIVING
+
+
+def test_noise_is_added_only_where_the_preset_compares_like_with_like() -> None:
+    noisy = measured(CIRCLE, (0.1, 0.0), "dsr-v1")
+    assert abs((noisy - CIRCLE)[:, 0].std() - 0.1) < 0.01
+    assert np.array_equal(noisy[:, 1], CIRCLE[:, 1])
+    assert measured(CIRCLE, (0.1, 0.0), "gtf") is CIRCLE
+    assert measured(CIRCLE, (0.0, 0.0), "dsr-v1") is CIRCLE
+
+
+def test_delay_coordinates_are_compared_in_at_most_three_dimensions() -> None:
+    x = np.arange(10.0)[:, None]
+    assert coordinates(x, Embedding(dim=7, lag=1))[0].tolist() == [6.0, 5.0, 4.0]
+    assert coordinates(CIRCLE, Embedding()) is CIRCLE
+
+
+def test_the_transient_is_the_first_share_of_the_run() -> None:
+    assert len(settled(CIRCLE, 0.2)) == 2400
