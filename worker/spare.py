@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from .protocol import Assignment, Message, Ready, decode
@@ -27,11 +28,11 @@ def _environment(scratch: Path) -> dict[str, str]:
 class Runner:
     """One child in a process group of its own; it ends when the pipe to it is closed."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, module: str = RUNNER_MODULE) -> None:
         self._log = scratch / f"runner-{time.monotonic_ns()}.log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", RUNNER_MODULE],
+                [sys.executable, "-m", module],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -56,14 +57,14 @@ class Runner:
     def give(self, folder: Path) -> None:
         self._stdin.write(Assignment(folder=str(folder)).model_dump_json().encode() + b"\n")
 
-    def read(self, timeout_s: float) -> list[Message]:
+    def read(self, timeout_s: float) -> Iterator[Message]:
         """What has arrived within the timeout; `silent` turns True at the end of the pipe."""
         if self.silent or not self._selector.select(max(0.0, timeout_s)):
-            return []
+            return
         piece = os.read(self._stdout.fileno(), READ_BYTES)
         self.silent = not piece
         *lines, self._buffer = (self._buffer + piece).split(b"\n")
-        return [message for message in map(decode, lines) if not isinstance(message, Ready)]
+        yield from (message for message in map(decode, lines) if not isinstance(message, Ready))
 
     def terminate(self) -> None:
         self._signal(signal.SIGTERM, group=False)

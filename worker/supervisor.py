@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
 from chaos_core.errors import ChaosError, RunnerCrashed
@@ -85,7 +86,9 @@ class Supervisor:
             self._conclude(runner)
         except LeaseLost as error:
             log.warning("%s: %s", self._claim.job_id, error.detail)
-        except BrokenPipeError:
+        except (BrokenPipeError, ValidationError) as error:
+            log.warning("%s: %s\n%s", self._claim.job_id, error, runner.last_words())
+            runner.kill()
             self._lose(runner.finish())
         except ChaosError as error:
             self._delivery.fail(error.problem())

@@ -50,7 +50,8 @@ def test_kill_9_of_the_runner_changes_nothing_in_the_result(service: Service, da
     assert (job["status"], job["attempt"]) == ("succeeded", 2), job["error"]
     assert "runner_died" in [event["type"] for event in service.events(job_id)]
     assert weights(service, job) == weights(service, unbroken)
-    assert service.get(f"/v1/jobs/{job_id}/metrics?names=loss")["data"] != []
+    loss, whole = (service.get(f"/v1/jobs/{i}/metrics")["metrics"]["loss"] for i in (job_id, unbroken["id"]))
+    assert (loss["step"], loss["value"]) == (whole["step"], whole["value"])
     until(lambda: nobody_is_left_but_the_spare(service), 15)
 
 
@@ -93,7 +94,7 @@ def test_a_running_job_that_is_cancelled_stops_within_five_seconds(service: Serv
 def test_a_message_that_comes_three_times_starts_one_attempt(service: Service, dataset_id: str) -> None:
     broker_url = f"redis+socket://{service.folder / 'run' / 'broker.sock'}"
     celery = make_celery(Settings(data_dir=service.folder, broker_url=broker_url), role="sender")
-    short = {**LONG, "training": {**LONG["training"], "updates": 500}}
+    short = {**LONG, "training": {**LONG["training"], "updates": 4000}}
     job_id = service.train(dataset_id, short)
     assert all(wake(celery, job_id, "train") for _ in range(3))
     job = service.finish(job_id)
