@@ -32,7 +32,7 @@ DRIVERS = {
     "sqlite": ("sqlite+pysqlite", "sqlite+aiosqlite"),
     "postgresql": ("postgresql+psycopg", "postgresql+asyncpg"),
 }
-BUSY_MS = 5_000
+BUSY_MS = 15_000
 SINGLE_WRITER: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 30}
 
 to_json = partial(json.dumps, allow_nan=False, separators=(",", ":"))

@@ -13,7 +13,7 @@ from chaos_store.settings import Settings
 from chaos_store.tables import Base
 from tests.servers import PostgresServer
 
-PRAGMAS = {"journal_mode": "wal", "foreign_keys": 1, "query_only": 1, "busy_timeout": 5000}
+PRAGMAS = {"journal_mode": "wal", "foreign_keys": 1, "query_only": 1, "busy_timeout": 15_000}
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
