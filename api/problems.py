@@ -115,12 +115,18 @@ def _headers(status: int, error: core.ChaosError) -> dict[str, str]:
 
 def respond(request: Request, error: core.ChaosError, headers: Mapping[str, str] | None = None) -> Response:
     status = status_of(type(error))
-    document: dict[str, Any] = error.problem() | {
+    document: dict[str, Any] = {
         "type": type_of(error.code),
+        "title": error.title,
         "status": status,
+        "code": error.code,
+        "detail": error.detail,
+        "remedy": error.remedy,
         "instance": request.url.path,
         "request_id": request.state.request_id,
     }
+    for name, value in error.fields.items():
+        document[f"current_{name}" if name in document else name] = value
     body = pydantic_core.to_json(document, inf_nan_mode="null", fallback=str)
     own = {"X-Request-Id": request.state.request_id} | _headers(status, error)
     return Response(body, status, own | dict(headers or {}), MEDIA_TYPE)

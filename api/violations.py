@@ -10,6 +10,7 @@ from chaos_core.errors import ChaosError, SpecError, UnknownKind
 from .errors import InvalidJson, InvalidRequest
 
 NAMES_A_FIELD = {"missing", "extra_forbidden"}
+ALTERNATIVE = "Input should be "
 SPEC = ["body", "spec"]
 
 
@@ -33,11 +34,20 @@ def _merged(found: Sequence[Any], body: Any) -> list[dict[str, Any]]:
     places: dict[tuple[str | int, ...], dict[str, Any]] = {}
     for item in found:
         loc = _place(item, body)
-        known = places.setdefault(loc, {"loc": list(loc), "msg": item["msg"], "type": item["type"]})
-        if item["msg"] not in known["msg"]:
-            known["msg"] += " or " + item["msg"].removeprefix("Input should be ")
+        message = _message(item)
+        known = places.setdefault(loc, {"loc": list(loc), "msg": message, "type": item["type"]})
+        if known["msg"].startswith(ALTERNATIVE) and message.startswith(ALTERNATIVE) and message not in known["msg"]:
+            known["msg"] += " or " + message.removeprefix(ALTERNATIVE)
     inner = [item for loc, item in places.items() if not any(_within(other, loc) for other in places)]
     return inner or list(places.values())
+
+
+def _message(item: Mapping[str, Any]) -> str:
+    if item["type"] == "extra_forbidden":
+        return "there is no such field; check the spelling"
+    if item["type"] == "union_tag_invalid":
+        return f"there is no kind '{item['ctx']['tag']}'; known: {item['ctx']['expected_tags']}"
+    return str(item["msg"]).removeprefix("Value error, ")
 
 
 def _within(other: tuple[str | int, ...], loc: tuple[str | int, ...]) -> bool:

@@ -1,5 +1,6 @@
 import httpx
 
+from chaos_core.errors import TooShort
 from chaos_store import analyses, jobs
 from chaos_store.engine import Database
 from tests.api.conftest import Walked, take
@@ -29,7 +30,7 @@ async def test_a_failed_analysis_shows_the_jobs_problem(
     made = (await client.post("/v1/analyses", json={"dataset_id": walked.dataset_id})).json()
     claim = take(database, made["job_id"])
     with database.write.begin() as session:
-        jobs.fail(session, claim, {"code": "too_short", "title": "t", "detail": "d", "remedy": "r"})
+        jobs.fail(session, claim, TooShort("3 rows", rows=3).problem())
     seen = (await client.get(f"/v1/analyses/{made['id']}")).json()
     assert (seen["status"], seen["error"]["code"]) == ("failed", "too_short")
 

@@ -111,6 +111,7 @@ async def test_cancel_ends_a_queued_job_and_a_finished_one_refuses(client: httpx
     assert (await client.post(f"/v1/jobs/{job_id}/cancel")).json()["status"] == "cancelled"
     again = await client.post(f"/v1/jobs/{job_id}/cancel")
     assert (again.status_code, again.json()["code"], again.json()["status"]) == (409, "job_not_cancellable", 409)
+    assert again.json()["current_status"] == "cancelled"
 
 
 async def test_cancel_asks_a_running_job_to_stop(
