@@ -1,0 +1,198 @@
+"""From named columns of numbers to a Series: which columns are channels, which one is the time, what is missing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from chaos_core.errors import EmptyData, IrregularTime, NotFinite, UnknownColumn
+from chaos_core.readers.options import ReadOptions
+from chaos_core.series import Series
+from chaos_core.typing import Floats
+
+__all__ = ["Selection", "Table", "choose", "to_series"]
+
+TIME_NAMES = {"t", "time", "timestamp", "date", "datetime", "seconds", "time_s", "time_ms", "t_s", "t_ms"}
+COUNTER_NAMES = {"", "index", "unnamed: 0", "row", "sample"}
+
+JITTER = 0.01
+"""Steps may differ from their median by this share: clocks do, and it harms nothing."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Positions of the columns to read, in order; `time` is the position of the time column, `wanted` says that the
+    sender named it; `counter` is an unnamed first column that may merely count the rows."""
+
+    channels: tuple[int, ...]
+    time: int | None
+    wanted: bool
+    counter: int | None
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """Every column that must be read, without repetition."""
+        extra = tuple(i for i in (self.time,) if i is not None and i not in self.channels)
+        return self.channels + extra
+
+
+@dataclass(frozen=True)
+class Table:
+    """Numbers as read: x (T, K) for the K columns of `positions`, and how an entry is called in the file."""
+
+    names: tuple[str, ...]
+    positions: tuple[int, ...]
+    x: Floats
+    where: Callable[[int, int], dict[str, str | int]]
+
+    def column(self, position: int) -> Floats:
+        """(T,) values of the column at this position of the file."""
+        values: Floats = self.x[:, self.positions.index(position)]
+        return values
+
+
+def choose(names: tuple[str, ...], options: ReadOptions) -> Selection:
+    """Which columns to read.
+
+    Raises:
+        UnknownColumn: a column that was asked for is not there.
+        EmptyData: nothing but a time column is left.
+    """
+    wanted = options.time_column is not None
+    time = _position(options.time_column, names) if options.time_column is not None else _time_like(names)
+    if options.columns:
+        channels = tuple(dict.fromkeys(_position(column, names) for column in options.columns))
+        return Selection(channels, None if time in channels and not wanted else time, wanted, None)
+    counter = 0 if len(names) > 1 and _plain(names[0]) in COUNTER_NAMES and time != 0 else None
+    channels = tuple(i for i in range(len(names)) if not (wanted and i == time))
+    if not channels:
+        raise EmptyData(f"there is no column besides the time column '{names[0]}'", column=names[0])
+    return Selection(channels, time, wanted, counter)
+
+
+def to_series(table: Table, selection: Selection, options: ReadOptions) -> tuple[Series, str | None]:
+    """Checks the numbers and builds the series.
+
+    Args:
+        table: the columns of `selection.positions`.
+        selection: which of them are channels, and which is the time.
+        options: the sender's words.
+
+    Returns:
+        The series, and the name of the time column where there is one.
+
+    Raises:
+        NotFinite: an entry is missing or infinite and `missing` is not "mask".
+        IrregularTime: the time column does not increase in even steps.
+        EmptyData, TooShort, ConstantChannel: as `Series` says.
+    """
+    channels, time, dt = list(selection.channels), selection.time, options.dt
+    if time is not None and not selection.wanted and not _runs_on(table.column(time)):
+        time = None
+    if time is not None:
+        dt = _even_step(table, time) if dt is None else dt
+        if not selection.wanted and time in channels:
+            channels.remove(time)
+    if selection.counter is not None and len(channels) > 1 and _counts(table.column(selection.counter)):
+        channels.remove(selection.counter)
+    if options.missing == "refuse":
+        _refuse_gaps(table, channels)
+    x = table.x[:, [table.positions.index(i) for i in channels]]
+    series = Series(x, dt, names=[table.names[i] or f"x{i}" for i in channels], missing=options.missing)
+    return series, None if time is None else table.names[time]
+
+
+def _plain(name: str) -> str:
+    """A header without its unit: "Time (s)" and "time [ms]" are both time."""
+    return name.split("(")[0].split("[")[0].strip().lower()
+
+
+def _time_like(names: tuple[str, ...]) -> int | None:
+    if len(names) < 2:
+        return None
+    return next((i for i, name in enumerate(names) if _plain(name) in TIME_NAMES), None)
+
+
+def _position(column: str | int, names: tuple[str, ...]) -> int:
+    if isinstance(column, str) and column in names:
+        return names.index(column)
+    number = int(column) if str(column).isdecimal() else -1
+    if not 0 <= number < len(names):
+        raise UnknownColumn(f"there is no column '{column}'", column=str(column), known=list(names[:100]))
+    return number
+
+
+def _runs_on(values: Floats) -> bool:
+    """Nearly all steps have one sign: a clock, though perhaps one with a flaw that has to be named."""
+    return len(values) > 1 and float(abs(np.mean(np.sign(np.diff(values))))) > 0.9
+
+
+def _counts(values: Floats) -> bool:
+    return len(values) > 1 and bool((np.diff(values) == 1).all())
+
+
+def _refuse_gaps(table: Table, channels: list[int]) -> None:
+    bad = ~np.isfinite(table.x[:, [table.positions.index(i) for i in channels]])
+    if bad.any():
+        row, place = (int(i) for i in np.argwhere(bad)[0])
+        raise _gap(table, row, channels[place], int(bad.sum()))
+
+
+def _gap(table: Table, row: int, position: int, count: int) -> NotFinite:
+    value = table.x[row, table.positions.index(position)]
+    kind = "missing value" if np.isnan(value) else f"infinite value ({value})"
+    fields = table.where(row, position)
+    more = f" ({count} such entries in all)" if count > 1 else ""
+    return NotFinite(
+        f"{kind} in column '{table.names[position]}', row {row}{_line(fields)}{more}", count=count, **fields
+    )
+
+
+def _line(fields: dict[str, str | int]) -> str:
+    return f" (line {fields['line']} of the file)" if "line" in fields else ""
+
+
+def _even_step(table: Table, time: int) -> float:
+    """The sampling step of a time column.
+
+    Steps may be uneven by `JITTER`, or by the rounding of the printed numbers where that is at most half a step
+    (1/360 s printed in milliseconds). The step is given with no more digits than the numbers support.
+    """
+    values = table.column(time)
+    gaps = np.flatnonzero(~np.isfinite(values))
+    if gaps.size:
+        raise _gap(table, int(gaps[0]), time, int(gaps.size))
+    steps = np.diff(values)
+    if not steps.size:
+        raise IrregularTime("one row has no time step", row=0, column=table.names[time])
+    usual = float(np.median(steps))
+    allowed = JITTER * abs(usual)
+    unit = _printed_unit(values)
+    mean = float(values[-1] - values[0]) / len(steps)
+    drift = np.abs(values - values[0] - mean * np.arange(len(values)))
+    if 2 * unit <= mean and float(drift.max()) <= 2 * unit:
+        usual, allowed = mean, max(allowed, unit * (1 - 1e-6))
+    bad = np.flatnonzero((steps <= 0) | (np.abs(steps - usual) > allowed))
+    if bad.size:
+        row = int(bad[0]) + 1
+        fields = table.where(row, time)
+        raise IrregularTime(
+            f"column '{table.names[time]}' goes from {values[row - 1]:.10g} to {values[row]:.10g} at row {row}"
+            f"{_line(fields)}; the usual step is {usual:.6g}",
+            step=float(steps[row - 1]),
+            usual_step=usual,
+            **fields,
+        )
+    doubt = (float(np.ptp(steps)) + 2 * float(np.spacing(np.abs(values).max()))) / len(steps)
+    rounded = (float(f"{mean:.{digits}g}") for digits in range(1, 17))
+    return next((step for step in rounded if abs(step - mean) <= doubt), mean)
+
+
+def _printed_unit(values: Floats) -> float:
+    """The power of ten that the first numbers are multiples of, 0 where there is none above 1e-9."""
+    values = values[:10_000]
+    for digits in range(10):
+        scaled = values * 10.0**digits
+        if (np.abs(scaled - np.round(scaled)) <= 1e-9 * np.maximum(1.0, np.abs(scaled))).all():
+            return float(10.0**-digits)
+    return 0.0
