@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -32,7 +33,7 @@ def _as_nobody(command: Sequence[str]) -> list[str]:
     """The command as an unprivileged user: Postgres refuses to run as root."""
     if os.geteuid() != 0:
         return list(command)
-    identity = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--pdeathsig", "TERM"]
+    identity = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--pdeathsig", "INT"]
     return ["setpriv", *identity, *command]
 
 
@@ -108,7 +109,7 @@ class PostgresServer:
         server = [str(programs / "postgres"), "-D", str(folder / "data"), "-k", str(folder), "-c", "listen_addresses="]
         log = self._stack.enter_context((folder / "log").open("wb"))
         process = subprocess.Popen(_as_nobody([*server, *options]), stdout=log, stderr=log, cwd="/")
-        self._stack.callback(_stop, process)
+        self._stack.callback(_stop, process, signal.SIGINT)
         url = f"postgresql://chaos@/postgres?host={folder}"
         _wait_until(lambda: psycopg.connect(url).close(), psycopg.OperationalError, process)
         return url
@@ -173,8 +174,8 @@ def _wait_until(attempt: Callable[[], object], failure: type[Exception], process
             return
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
+def _stop(process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGTERM) -> None:
+    process.send_signal(how)
     try:
         process.wait(timeout=10)
     except subprocess.TimeoutExpired:
