@@ -48,8 +48,9 @@ class Analysis(BaseModel):
     Args:
         verdict: kind of dynamics.
         reasons: why, in plain sentences that carry the numbers.
-        lambda_max_per_step: largest exponent, nats per row. Chaotic: both estimators combined. Periodic and
-            quasi-periodic: 0. Fixed point: the rate at which the motion dies out. Otherwise: that of the fitted map.
+        lambda_max_per_step: largest exponent, nats per row. Chaotic and undecided: both estimators combined. Periodic
+            and quasi-periodic: 0. Fixed point: the rate at which the motion dies out. Stochastic: that of the fitted
+            map, which says nothing about the noise.
         lambda_low_per_step, lambda_high_per_step: 90 % interval.
         lambda_max: the same in nats per time unit; None without dt.
         lambda_divergence_per_step, lambda_map_per_step: what each estimator says alone.
@@ -114,10 +115,11 @@ def _interval(finding: Finding, found: Exponent, rows: int) -> tuple[float | Non
     if finding.verdict in (Verdict.PERIODIC, Verdict.QUASI_PERIODIC):
         reach = max(abs(found.by_divergence or 0.0), 1.0 / rows)
         return 0.0, -reach, reach
-    if finding.verdict is Verdict.CHAOTIC or found.by_map is None:
+    if finding.verdict is Verdict.CHAOTIC:
         return found.value, found.low, found.high
-    ends = [end for end in (found.low, found.high, found.by_map) if end is not None]
-    return found.by_map, min(0.0, *ends), max(ends)
+    value = found.by_map if finding.verdict is Verdict.STOCHASTIC else found.value
+    ends = [end for end in (found.low, found.high, found.by_map, found.by_divergence) if end is not None]
+    return value, min(0.0, *ends), max(0.0, *ends)
 
 
 def _settled(rates: tuple[float, float, float]) -> Finding:
@@ -126,8 +128,7 @@ def _settled(rates: tuple[float, float, float]) -> Finding:
 
 
 def _facts(series: Series, prepared: Prepared) -> dict[str, Any]:
-    longest = max(prepared.runs, key=len)[:LAG_ROWS]
-    lag, source = estimate_lag(longest, prepared.period)
+    lag, source = estimate_lag(prepared.clean[:LAG_ROWS], prepared.period)
     spread = np.nanstd(series.x, axis=0)
     return {
         "fallback_tau": lag,
@@ -186,12 +187,11 @@ def analyse(series: Series) -> Analysis:
     """
     prepared = prepare(series)
     facts = _facts(series, prepared)
-    raw = series.x[series.runs(min_rows=len(prepared.runs[0]))[0]]
-    rates = settling_rate(raw)
+    rates = settling_rate(prepared.raw)
     if rates is not None:
         settled = _settled(rates)
         return _result(settled, (rates[0], rates[1], min(rates[2], 0.0)), facts)
-    finding = oscillations(prepared, raw)
+    finding = oscillations(prepared)
     found = estimate_exponent(prepared)
     if finding is None:
         finding = judge(prepared, found)

@@ -23,6 +23,7 @@ __all__ = [
     "estimate_dimension",
     "estimate_lag",
     "theiler_window",
+    "unit_variance",
 ]
 
 Floats = npt.NDArray[np.float64]
@@ -85,6 +86,15 @@ def delay_embed(x: Floats, embedding: Embedding) -> Floats:
     return np.concatenate([x[start : start + rows] for start in starts], axis=1)
 
 
+def unit_variance(x: Floats) -> Floats:
+    """Each column shifted and scaled to mean 0 and variance 1; a column that does not vary becomes 0."""
+    centred = x - x.mean(axis=0)
+    spread = centred.std(axis=0)
+    flat = spread <= 1e-12 * np.maximum(np.abs(x).max(axis=0), 1e-300)
+    scaled: Floats = np.where(flat, 0.0, centred) / np.where(flat, 1.0, spread)
+    return scaled
+
+
 def _mean_frequency(x: Floats, segment: int) -> float:
     frequency, power = welch(x, nperseg=min(segment, len(x)), axis=0)
     power = power.sum(axis=1)
@@ -107,7 +117,7 @@ def dominant_period(x: Floats) -> float:
 
     Source: P. D. Welch (1967), doi:10.1109/TAU.1967.1161901.
     """
-    scaled = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-300)
+    scaled = unit_variance(x)
     period = 1.0 / max(_mean_frequency(scaled, 2048), 1.0 / len(x))
     if period > 128 and len(x) > 2048:
         period = 1.0 / max(_mean_frequency(scaled, int(16 * period)), 1.0 / len(x))
@@ -174,9 +184,9 @@ def estimate_lag(x: Floats, period: float) -> tuple[int, LagSource]:
 
 
 def _false_share(x: Floats, embedding: Embedding, theiler: int) -> float:
-    """Share of points whose nearest neighbour goes away once one more copy is added."""
+    """Share of points whose nearest neighbour goes away once the next row is looked at too."""
     wider = delay_embed(x, Embedding(dim=embedding.dim + 1, lag=embedding.lag))
-    z, extra = wider[:, : -x.shape[1]], wider[:, -x.shape[1] :]
+    extra, z = wider[:, : x.shape[1]], wider[:, x.shape[1] :]
     references = np.linspace(0, len(z) - 1, min(REFERENCES, len(z))).astype(np.int64)
     distance, index = cKDTree(z).query(z[references], k=min(CANDIDATES, len(z)))
     allowed = (np.abs(index - references[:, None]) > theiler) & (distance > 0)
@@ -193,8 +203,8 @@ def _false_share(x: Floats, embedding: Embedding, theiler: int) -> float:
 def estimate_dimension(x: Floats, lag: int, theiler: int) -> int:
     """Copies of each channel that unfold the attractor: the first dimension with fewer than 0.5 % false neighbours.
 
-    A neighbour is false when the next copy parts the two by more than ten times their distance, or by more than
-    twice the spread of the data. Where noise keeps the share above 0.5 %, the first dimension within one per cent
+    A neighbour is false when the next row parts the two by more than ten times their distance, or by more than
+    twice the spread of the data. The next row, not an older one: a map that folds has no unique past. Where noise keeps the share above 0.5 %, the first dimension within one per cent
     of the smallest share is taken.
 
     Args:
@@ -207,7 +217,7 @@ def estimate_dimension(x: Floats, lag: int, theiler: int) -> int:
 
     Source: M. B. Kennel, R. Brown, H. D. I. Abarbanel (1992), doi:10.1103/PhysRevA.45.3403.
     """
-    scaled = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-300)
+    scaled = unit_variance(x)
     shares: list[float] = []
     for dim in range(1, MAX_DIM + 1):
         if len(x) <= dim * lag + 2 * theiler:

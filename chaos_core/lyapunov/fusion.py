@@ -13,10 +13,13 @@ __all__ = ["Exponent", "estimate_exponent"]
 TRUSTED_ERROR = 0.1
 TOLERANCE = 0.4
 NORMAL_90 = 1.645
-GAP_SHARE = 0.25
+GAP_SHARE = 0.35
+WIDEST_GAP = 0.45
 STEP_SHARE = 0.1
 DIRECTIONS = 3
-FLOOR_SHARE = 0.04
+FEW_PERIODS = 0.5
+NOISE_SHARE = 6.0
+EMBEDDING_DOUBT = 0.06
 
 
 @dataclass(frozen=True)
@@ -58,26 +61,25 @@ def _map_weight(by_map: float, by_divergence: float, held_out: float) -> float:
     return float(1 / (1 + held_out / TRUSTED_ERROR) / (1 + gap**4))
 
 
-def _combine(curve: Divergence | None, growth: MapExponent | None, held_out: float) -> tuple[float, float] | None:
-    """(value, half width of the 90 % interval), per row of the orbit."""
+def _combine(
+    curve: Divergence | None, growth: MapExponent | None, held_out: float, doubt: float
+) -> tuple[float, float] | None:
+    """(value, half width of the 90 % interval), per row of the orbit; `doubt` is a relative error added to both."""
     if curve is None and growth is None:
         return None
     if growth is None or curve is None:
         only = growth if growth is not None else curve
         assert only is not None
-        return only.exponent, NORMAL_90 * np.hypot(_error(only.parts), 0.25 * only.exponent)
+        return only.exponent, NORMAL_90 * np.hypot(_error(only.parts), (GAP_SHARE + doubt) * only.exponent)
     share = _map_weight(growth.exponent, curve.exponent, held_out)
     if 0 < share < 1:
         value = float(np.exp(share * np.log(growth.exponent) + (1 - share) * np.log(curve.exponent)))
     else:
         value = growth.exponent if share == 1 else curve.exponent
     gap = GAP_SHARE * (growth.exponent - curve.exponent) if share > 0 else GAP_SHARE * curve.exponent
-    gap = float(np.clip(gap, -abs(value), abs(value)))
+    gap = float(np.clip(gap, -WIDEST_GAP * abs(value), WIDEST_GAP * abs(value)))
     width = np.sqrt(
-        (share * _error(growth.parts)) ** 2
-        + ((1 - share) * _error(curve.parts)) ** 2
-        + gap**2
-        + (FLOOR_SHARE * value) ** 2
+        (share * _error(growth.parts)) ** 2 + ((1 - share) * _error(curve.parts)) ** 2 + gap**2 + (doubt * value) ** 2
     )
     return value, float(NORMAL_90 * width)
 
@@ -86,8 +88,9 @@ def estimate_exponent(prepared: Prepared) -> Exponent:
     """Largest exponent of the prepared states by divergence curve and by map model, and their combination.
 
     The combination is a weighted geometric mean, its weight given by the map's held-out error and by how far the
-    two lie apart; the interval holds the spread over successive parts of the series and a quarter of the gap
-    between the two.
+    two lie apart; the interval holds the spread over successive parts of the series, a third of the gap between
+    the two, and as relative errors the finite number of periods (a half over its root), six times the noise share
+    and 6 % for an embedding.
 
     Args:
         prepared: states and clock.
@@ -108,7 +111,14 @@ def estimate_exponent(prepared: Prepared) -> Exponent:
         burn_in=min(int(5 * swing), longest // 4),
         directions=None if prepared.full_state else DIRECTIONS,
     )
-    answer = _combine(curve, growth, model.error)
+    clock = prepared.period if prepared.is_flow else 1.0
+    doubts = (
+        FEW_PERIODS / np.sqrt(prepared.rows / clock),
+        NOISE_SHARE * prepared.noise,
+        0.0 if prepared.full_state else EMBEDDING_DOUBT,
+    )
+    doubt = float(np.linalg.norm(doubts))
+    answer = _combine(curve, growth, model.error, doubt)
     by_divergence = curve.exponent / prepared.stride if curve else None
     by_map = growth.exponent / prepared.stride if growth else None
     if answer is None:

@@ -19,6 +19,7 @@ ROWS = 4096
 MOST_HARMONICS = 60
 ORDER = 5
 EXACT = 1e-9
+LEAST_CYCLES = 3
 SUBHARMONICS = (1, 2, 3, 4, 5, 6, 7, 8)
 WORTH_A_FIT = 0.6
 
@@ -104,7 +105,7 @@ def harmonic_fit(x: Floats) -> LineSpectrum | None:
         x: (T, N) rows without gaps, some 10 to 40 per swing; the first 4096 are used.
 
     Returns:
-        None where the power is spread too widely for any such sum.
+        None where the power is spread too widely for any such sum, or fewer than three cycles are there.
     """
     x = x[:ROWS]
     if _concentration(x) < WORTH_A_FIT:
@@ -114,11 +115,13 @@ def harmonic_fit(x: Floats) -> LineSpectrum | None:
     best, least = strongest, np.inf
     for divisor in SUBHARMONICS:
         base = strongest / divisor
-        if base * len(x) < 3 or least < EXACT:
+        if base * len(x) < LEAST_CYCLES or least < EXACT:
             break
         share = _share(_rest(x, (base,), order), x)
         if share < 0.5 * least:
             best, least = base, share
+    if not np.isfinite(least):
+        return None
     refined = _refined(x, (best,), 0, order, 0.2 * best / strongest)
     rests = {frequencies: _rest(x, frequencies, order) for frequencies in ((best,), refined)}
     frequencies = min(rests, key=lambda f: _share(rests[f], x))
@@ -132,7 +135,7 @@ def two_frequency_fit(x: Floats) -> LineSpectrum | None:
         x: (T, N) rows without gaps, some 10 to 40 per swing; the first 4096 are used.
 
     Returns:
-        None where the power is spread too widely for any such sum.
+        None where the power is spread too widely for any such sum, or fewer than three cycles are there.
     """
     x = x[:ROWS]
     if _concentration(x) < WORTH_A_FIT:
@@ -143,5 +146,7 @@ def two_frequency_fit(x: Floats) -> LineSpectrum | None:
     for order, reach in ((1, 0.5), (1, 0.1), (ORDER, 0.05)):
         for position in (1, 0):
             both = _refined(x, both, position, order, reach)
+    if min(both) * len(x) < LEAST_CYCLES:
+        return None
     rest = _rest(x, both, ORDER)
     return LineSpectrum(both, rest, _share(rest, x))

@@ -16,6 +16,8 @@ Ints = npt.NDArray[np.int64]
 WIDTHS = (0.7, 1.4, 2.8, 5.6)
 RIDGES = (1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2)
 TRAIN_ROWS = 6000
+TRAIN_ROWS_WIDE = 3000
+WIDE = 10
 HELD_OUT_ROWS = 2500
 HELD_OUT_SHARE = 0.2
 
@@ -79,7 +81,8 @@ def _split(orbit: Orbit, step: int) -> tuple[Ints, Ints]:
     rows = np.flatnonzero(orbit.room >= step)
     border = int(len(rows) * (1 - HELD_OUT_SHARE))
     train, held_out = rows[: max(1, border - step)], rows[border:]
-    return train[:: max(1, len(train) // TRAIN_ROWS)], held_out[:: max(1, len(held_out) // HELD_OUT_ROWS)]
+    most = TRAIN_ROWS_WIDE if orbit.z.shape[1] > WIDE else TRAIN_ROWS
+    return train[:: max(1, len(train) // most)], held_out[:: max(1, len(held_out) // HELD_OUT_ROWS)]
 
 
 def fit_map(orbit: Orbit, step: int, *, gaussians: int = 200, jitter: float = 0.0, seed: int = 0) -> MapModel:

@@ -4,6 +4,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import savgol_coeffs, savgol_filter, welch
 
+from chaos_core.embedding import unit_variance
+
 __all__ = ["best_window", "noise_levels", "smooth"]
 
 Floats = npt.NDArray[np.float64]
@@ -27,12 +29,8 @@ def noise_levels(x: Floats) -> Floats:
 
     Source: D. E. Sigeti (1995), doi:10.1103/PhysRevE.52.2443 (exponential decay of chaotic flows' spectra).
     """
-    frequency, power = welch(_scaled(x), nperseg=min(512, len(x)), axis=0)
+    frequency, power = welch(unit_variance(x), nperseg=min(512, len(x)), axis=0)
     return np.asarray(np.sqrt(0.5 * np.median(power[frequency > 0.35], axis=0)), np.float64)
-
-
-def _scaled(x: Floats) -> Floats:
-    return (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-300)
 
 
 def smooth(x: Floats, window: int) -> Floats:
@@ -59,7 +57,7 @@ def best_window(x: Floats, levels: Floats, longest: int) -> int:
 
     Source: C. L. Mallows (1973), doi:10.1080/00401706.1973.10489103.
     """
-    scaled, noise = _scaled(x), float((levels**2).mean())
+    scaled, noise = unit_variance(x), float((levels**2).mean())
     best, least = 1, WORTH_IT * noise
     for window in range(ORDER + 2, min(longest, len(x) // 4) + 1, 2):
         centre = float(savgol_coeffs(window, ORDER)[window // 2])

@@ -13,6 +13,7 @@ from chaos_core.embedding import (
     delay_embed,
     dominant_period,
     theiler_window,
+    unit_variance,
 )
 from chaos_core.errors import TooShort
 from chaos_core.lyapunov.neighbours import Orbit
@@ -26,10 +27,14 @@ Floats = npt.NDArray[np.float64]
 ROWS_NEEDED = 200
 MOST_ROWS = 120_000
 MOST_STATES = 40_000
+MOST_STATES_WIDE = 10_000
+WIDE = 8
+MOST_COORDINATES = 24
 ROWS_PER_PERIOD = 40
 FINE_PERIOD = 12.0
 NOTABLE_NOISE = 0.005
-WIDER = 1.0
+WIDER = 1.5
+"""Derivatives need a longer filter than the series itself does; measured on 24 flows with 2 % and 10 % noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +42,8 @@ class Prepared:
     """A series made ready.
 
     Args:
-        runs: complete runs, smoothed, in the data's units.
+        raw: (T, N) the longest complete run as it was sent.
+        clean: (T, N) the same run, smoothed.
         orbit: states of all runs, every `stride`-th row, each coordinate scaled to unit variance.
         stride: rows of the series per row of the orbit.
         period: dominant period, rows of the series.
@@ -50,7 +56,8 @@ class Prepared:
         notes: what a reader should know, in plain sentences.
     """
 
-    runs: tuple[Floats, ...]
+    raw: Floats
+    clean: Floats
     orbit: Orbit
     stride: int
     period: float
@@ -123,8 +130,15 @@ def _clean(runs: list[Floats]) -> tuple[list[Floats], Floats, int]:
 def _thin(states: Sequence[Floats], stride: int) -> list[Floats]:
     """Every `stride`-th row, and of very long runs the first part in proportion."""
     thin = [run[::stride] for run in states]
-    share = min(1.0, MOST_STATES / sum(len(run) for run in thin))
+    most = MOST_STATES_WIDE if thin[0].shape[1] > WIDE else MOST_STATES
+    share = min(1.0, most / sum(len(run) for run in thin))
     return [run[: max(2, int(share * len(run)))] for run in thin]
+
+
+def _leading(z: Floats) -> tuple[Floats, float]:
+    """The leading principal components of many coordinates, and the share of the variance that they hold."""
+    variance, axes = np.linalg.eigh(z.T @ z / len(z))
+    return z @ axes[:, -MOST_COORDINATES:], float(variance[-MOST_COORDINATES:].sum() / variance.sum())
 
 
 def prepare(series: Series) -> Prepared:
@@ -157,7 +171,24 @@ def prepare(series: Series) -> Prepared:
     embedded = [delay_embed(run, embedding) for run in runs if len(run) > embedding.rows_lost + 2 * stride]
     states = _thin(embedded, stride)
     orbit = Orbit.of(states)
-    spread = np.maximum(orbit.z.std(axis=0), 1e-300)
-    orbit = Orbit((orbit.z - orbit.z.mean(axis=0)) / spread, orbit.room)
+    z = unit_variance(orbit.z)
+    if z.shape[1] > MOST_COORDINATES:
+        z, kept = _leading(z)
+        notes.append(
+            f"The states were reduced to {MOST_COORDINATES} principal components, {100 * kept:.3g} % of the variance."
+        )
+    orbit = Orbit(z, orbit.room)
     rows = sum(len(run) for run in runs)
-    return Prepared(tuple(runs), orbit, stride, period, levels, window, embedding, full_state, rows, tuple(notes))
+    return Prepared(
+        max(raw, key=len),
+        max(runs, key=len),
+        orbit,
+        stride,
+        period,
+        levels,
+        window,
+        embedding,
+        full_state,
+        rows,
+        tuple(notes),
+    )

@@ -11,6 +11,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from chaos_core.embedding import unit_variance
 from chaos_core.lyapunov.fusion import Exponent
 from chaos_core.lyapunov.lines import LineSpectrum, harmonic_fit, two_frequency_fit
 from chaos_core.lyapunov.preparation import Prepared
@@ -57,7 +58,7 @@ def settling_rate(x: Floats) -> tuple[float, float, float] | None:
     Args:
         x: (T, N) observations without gaps.
     """
-    pieces = np.array_split(x / np.maximum(x.std(axis=0), 1e-300), 5)
+    pieces = np.array_split(unit_variance(x), 5)
     spread = np.array([piece.std(axis=0).max() for piece in pieces])
     alive = np.maximum(spread, 1e-9 * spread[0])
     falling = np.diff(alive) < 0
@@ -85,16 +86,14 @@ def _explains(lines: LineSpectrum | None) -> bool:
     return lines.residual < NOISY_RESIDUAL and _is_white(lines.rest)
 
 
-def oscillations(prepared: Prepared, raw: Floats) -> Finding | None:
+def oscillations(prepared: Prepared) -> Finding | None:
     """Periodic or quasi-periodic, where a sum over one or two frequencies leaves nothing but white noise.
 
     Args:
-        prepared: for the clock.
-        raw: (T, N) one run as it was sent (smoothing would colour the noise).
+        prepared: for the clock and the longest run as it was sent (smoothing would colour the noise).
     """
     stride = max(1, int(prepared.period / LINE_ROWS_PER_PERIOD))
-    x = raw[::stride]
-    x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-300)
+    x = unit_variance(prepared.raw[::stride])
     one = harmonic_fit(x)
     if one is None:
         return None
