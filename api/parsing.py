@@ -28,8 +28,8 @@ async def parse(context: Context, upload: Upload, folder: Path) -> dict[str, Any
     await asyncio.to_thread(_copy, upload.file.file, folder / name)
     (folder / "request.json").write_text(json.dumps(_request(upload, name, context.settings)))
     async with context.parser_slots:
-        code = await _run(folder, context.settings.parse_cpu_s + WALL_SLACK_S)
-    return _outcome(folder, code)
+        code = await run_reader(folder, context.settings.parse_cpu_s + WALL_SLACK_S)
+    return outcome(folder, code)
 
 
 def _request(upload: Upload, name: str, settings: Settings) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def _copy(source: BinaryIO, target: Path) -> None:
         shutil.copyfileobj(source, copy, 1024 * 1024)
 
 
-async def _run(folder: Path, wall_s: float) -> int:
+async def run_reader(folder: Path, wall_s: float) -> int:
     environment = {
         "PATH": os.environ.get("PATH", ""),
         "PYTHONPATH": IMPORT_ROOT,
@@ -71,7 +71,7 @@ async def _run(folder: Path, wall_s: float) -> int:
             await child.wait()
 
 
-def _outcome(folder: Path, code: int) -> dict[str, Any]:
+def outcome(folder: Path, code: int) -> dict[str, Any]:
     if (folder / "error.json").exists():
         raise revive(json.loads((folder / "error.json").read_text()))
     if code != 0 or not (folder / "facts.json").exists():

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from .deps import Known
 from .errors import BodyTooLarge, InvalidForm, UnsupportedMediaType
@@ -58,6 +59,8 @@ async def _form(request: Request) -> FormData:
         if error.status_code == 400:
             raise InvalidForm(error.detail) from error
         raise
+    except ClientDisconnect as error:
+        raise InvalidForm("the connection was closed before the end of the body") from error
 
 
 def _checked(form: FormData, limit: int) -> Upload:

@@ -4,6 +4,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+from chaos_store.settings import Settings
+
 METHODS = {"get", "post", "put", "patch", "delete", "head"}
 OPERATIONS = {
     "analyses_create", "analyses_get", "analyses_list",
@@ -17,6 +19,12 @@ OPERATIONS = {
     "trajectories_content", "trajectories_content_head", "trajectories_get", "trajectories_list",
 }  # fmt: skip
 PUBLIC = {"service_live", "service_ready", "problems_get", "problems_list", "limits_get", "model_types_list"}
+
+
+@pytest.fixture
+def settings(sqlite_settings: Settings) -> Settings:
+    """Nothing here depends on the kind of database."""
+    return sqlite_settings
 
 
 @pytest.fixture

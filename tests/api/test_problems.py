@@ -11,6 +11,12 @@ from chaos_store.settings import Settings
 from tests.api.conftest import client_of
 
 
+@pytest.fixture
+def settings(sqlite_settings: Settings) -> Settings:
+    """Nothing here depends on the kind of database."""
+    return sqlite_settings
+
+
 def _tree(root: type[ChaosError]) -> Iterator[type[ChaosError]]:
     yield root
     for child in root.__subclasses__():

@@ -3,7 +3,9 @@
 import asyncio
 import hashlib
 import io
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,13 +13,18 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select
 
+from api.parsing import outcome, run_reader
 from chaos_core import Series
+from chaos_core.errors import ParserLimit
 from chaos_store import datasets
 from chaos_store.blobs import DatabaseBlobs
 from chaos_store.engine import Database
 from chaos_store.settings import Settings
 from chaos_store.tables import Blob, Dataset, Job
 from tests.api.conftest import client_of
+
+ONE_DATABASE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
+"""For what does not depend on the kind of database."""
 
 T = np.arange(64)
 WAVES = np.stack([np.sin(0.3 * T), np.cos(0.17 * T)], axis=1)
@@ -66,6 +73,7 @@ async def test_an_npy_becomes_a_ready_dataset(client: httpx.AsyncClient) -> None
     assert (made["rows"], made["channels"]) == (64, 2)
 
 
+@ONE_DATABASE
 async def test_the_time_column_gives_the_step_and_columns_choose_channels(client: httpx.AsyncClient) -> None:
     content = csv(np.column_stack([0.5 * T, WAVES]), "clock,a,b")
     made = (await send(client, content, time_column="clock", columns="b, a")).json()
@@ -103,6 +111,7 @@ BAD = [
 ]
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize(("content", "name", "status", "code", "fields"), BAD, ids=[f"{b[3]}-{b[1]}" for b in BAD])
 async def test_bad_data_have_a_code_and_a_place_and_nothing_is_stored(
     client: httpx.AsyncClient,
@@ -123,17 +132,20 @@ async def test_bad_data_have_a_code_and_a_place_and_nothing_is_stored(
         assert session.scalar(select(func.count()).select_from(Blob)) == 0
 
 
+@ONE_DATABASE
 async def test_an_unknown_column_lists_the_known_ones(client: httpx.AsyncClient) -> None:
     problem = (await send(client, csv(), columns="a,c")).json()
     assert (problem["code"], problem["column"], problem["known"]) == ("unknown_column", "c", ["a", "b"])
 
 
+@ONE_DATABASE
 async def test_an_uneven_time_column_is_refused(client: httpx.AsyncClient) -> None:
     content = csv(np.column_stack([T + 3.0 * (T > 20), WAVES]), "t,a,b")
     problem = (await send(client, content, time_column="t")).json()
     assert (problem["code"], problem["row"], problem["column"]) == ("irregular_time", 21, "t")
 
 
+@ONE_DATABASE
 @pytest.mark.parametrize(
     ("fields", "loc"),
     [
@@ -151,12 +163,14 @@ async def test_a_bad_form_field_is_named(client: httpx.AsyncClient, fields: dict
     assert [error["loc"] for error in answer.json()["errors"]] == [["body", loc]]
 
 
+@ONE_DATABASE
 async def test_a_form_without_a_file_says_so(client: httpx.AsyncClient) -> None:
     for data, files in (({"file": "a,b"}, {"dt": (None, "1")}), ({}, {"dt": (None, "1")})):
         answer = await client.post("/v1/datasets", data=data, files=files)
         assert (answer.status_code, answer.json()["errors"][0]["loc"]) == (422, ["body", "file"])
 
 
+@ONE_DATABASE
 async def test_other_content_types_and_broken_forms_are_refused(client: httpx.AsyncClient) -> None:
     raw = await client.post("/v1/datasets", content=csv(), headers={"Content-Type": "text/csv"})
     assert (raw.status_code, raw.json()["code"]) == (415, "unsupported_media_type")
@@ -212,13 +226,26 @@ async def test_too_many_bytes_are_413_and_nothing_is_stored(small: httpx.AsyncCl
         assert session.scalar(select(func.count()).select_from(Blob)) == 0
 
 
+@ONE_DATABASE
 async def test_a_file_that_would_cost_too_much_is_stopped(service_settings: Settings, api_key: str) -> None:
-    tight = service_settings.model_copy(update={"max_rows": 40})
-    async with client_of(tight, api_key) as client:
-        answer = await send(client, csv())
-    assert (answer.status_code, answer.json()["code"]) == (422, "data_too_large")
+    for limit, code in (({"max_rows": 40}, "data_too_large"), ({"parse_memory_bytes": 2**20}, "parser_limit")):
+        async with client_of(service_settings.model_copy(update=limit), api_key) as client:
+            answer = await send(client, csv(np.tile(WAVES, (2000, 1))))
+        assert (answer.status_code, answer.json()["code"]) == (422, code)
 
 
+async def test_a_reader_that_hangs_is_killed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "request.json")
+    with pytest.raises(ParserLimit, match=r"longer than 0\.5 s"):
+        await run_reader(tmp_path, 0.5)
+
+
+async def test_a_reader_that_dies_is_a_limit(tmp_path: Path) -> None:
+    with pytest.raises(ParserLimit, match="exit code -9"):
+        outcome(tmp_path, -9)
+
+
+@ONE_DATABASE
 async def test_uploads_do_not_hold_up_other_requests(client: httpx.AsyncClient) -> None:
     uploads = [asyncio.create_task(send(client, csv())) for _ in range(4)]
     await asyncio.sleep(0.05)
