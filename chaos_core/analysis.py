@@ -179,6 +179,10 @@ def analyse(series: Series) -> Analysis:
     Args:
         series: (T, N), at least 200 rows in one complete run; 20 and more periods give a trustworthy exponent.
 
+    Returns:
+        Verdict with reasons, exponent with interval, tau where the series is chaotic, and the facts they rest on. A
+        weak estimate is a value with reasons, not an error.
+
     Raises:
         TooShort: no complete run has 200 rows; field `rows_needed`.
 

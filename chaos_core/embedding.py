@@ -7,12 +7,12 @@ Reading order: `dominant_period` sets the clock, `theiler_window` and `estimate_
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, PositiveInt
 from scipy.signal import welch
 from scipy.spatial import cKDTree
 
 from chaos_core.errors import TooShort
+from chaos_core.typing import Floats, Ints
 
 __all__ = [
     "MAP_PERIOD",
@@ -26,7 +26,6 @@ __all__ = [
     "unit_variance",
 ]
 
-Floats = npt.NDArray[np.float64]
 LagSource = Literal["mutual_information", "autocorrelation"]
 
 BINS = 32
@@ -140,7 +139,7 @@ def _autocorrelation_lag(x: Floats, longest: int) -> int:
     return int(below[0]) if below.size else longest
 
 
-def _information(ranks: npt.NDArray[np.int64], lag: int) -> float:
+def _information(ranks: Ints, lag: int) -> float:
     pairs = np.bincount(ranks[:-lag] * BINS + ranks[lag:], minlength=BINS * BINS).reshape(BINS, BINS)
     joint = pairs / pairs.sum()
     product = np.outer(joint.sum(axis=1), joint.sum(axis=0))
@@ -149,7 +148,7 @@ def _information(ranks: npt.NDArray[np.int64], lag: int) -> float:
 
 
 def _information_lag(x: Floats, longest: int) -> int | None:
-    ranks = np.argsort(np.argsort(x)) * BINS // len(x)
+    ranks = np.argsort(np.argsort(x, kind="stable")) * BINS // len(x)
     before, here = np.inf, _information(ranks, 1)
     for lag in range(2, longest + 1):
         after = _information(ranks, lag)
@@ -204,8 +203,8 @@ def estimate_dimension(x: Floats, lag: int, theiler: int) -> int:
     """Copies of each channel that unfold the attractor: the first dimension with fewer than 0.5 % false neighbours.
 
     A neighbour is false when the next row parts the two by more than ten times their distance, or by more than
-    twice the spread of the data. The next row, not an older one: a map that folds has no unique past. Where noise keeps the share above 0.5 %, the first dimension within one per cent
-    of the smallest share is taken.
+    twice the spread of the data. The next row, not an older one: a map that folds has no unique past. Where noise
+    keeps the share above 0.5 %, the first dimension within one per cent of the smallest share is taken.
 
     Args:
         x: (T, N) observations without gaps, T up to some ten thousand.

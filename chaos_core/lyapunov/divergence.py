@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from chaos_core.lyapunov.neighbours import Orbit, nearest
+from chaos_core.typing import Floats, Ints
 
 __all__ = ["Divergence", "divergence", "scaling_region"]
 
-Floats = npt.NDArray[np.float64]
 
 REFERENCES = 6000
 CLOSEST = 0.5
@@ -69,7 +68,7 @@ def _slopes(curves: Floats, start: int, stop: int) -> Floats:
     return np.asarray((curves[..., start : stop + 1] * k).sum(axis=-1) / (k * k).sum(), np.float64)
 
 
-def _log_distances(orbit: Orbit, here: npt.NDArray[np.int64], there: npt.NDArray[np.int64], horizon: int) -> Floats:
+def _log_distances(orbit: Orbit, here: Ints, there: Ints, horizon: int) -> Floats:
     logs = np.full((len(here), horizon + 1), np.nan)
     for k in range(horizon + 1):
         gap = orbit.z[here + k] - orbit.z[there + k]

@@ -109,6 +109,7 @@ def estimate_exponent(prepared: Prepared) -> Exponent:
         model,
         block=max(step, min(int(12 * swing), longest // 4)),
         burn_in=min(int(5 * swing), longest // 4),
+        blocks=40 if prepared.full_state else 24,
         directions=None if prepared.full_state else DIRECTIONS,
     )
     clock = prepared.period if prepared.is_flow else 1.0

@@ -7,12 +7,12 @@ quasi-periodic one a sum over combinations of two. Chaos and noise leave much of
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.optimize import minimize_scalar
+
+from chaos_core.typing import Floats
 
 __all__ = ["LineSpectrum", "harmonic_fit", "two_frequency_fit"]
 
-Floats = npt.NDArray[np.float64]
 Frequencies = tuple[float, ...]
 
 ROWS = 4096
@@ -106,6 +106,8 @@ def harmonic_fit(x: Floats) -> LineSpectrum | None:
 
     Returns:
         None where the power is spread too widely for any such sum, or fewer than three cycles are there.
+
+    Source: B. G. Quinn, E. J. Hannan (2001), The Estimation and Tracking of Frequency, Cambridge, chapter 2.
     """
     x = x[:ROWS]
     if _concentration(x) < WORTH_A_FIT:

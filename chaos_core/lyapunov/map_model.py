@@ -3,15 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from chaos_core.lyapunov.neighbours import Orbit
+from chaos_core.typing import Floats, Ints
 
 __all__ = ["MapExponent", "MapModel", "fit_map", "tangent_growth"]
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 WIDTHS = (0.7, 1.4, 2.8, 5.6)
 RIDGES = (1e-12, 1e-10, 1e-8, 1e-6, 1e-4, 1e-2)
@@ -20,6 +18,7 @@ TRAIN_ROWS_WIDE = 3000
 WIDE = 10
 HELD_OUT_ROWS = 2500
 HELD_OUT_SHARE = 0.2
+MIN_BLOCKS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +96,8 @@ def fit_map(orbit: Orbit, step: int, *, gaussians: int = 200, jitter: float = 0.
             data have no extent.
         seed: of centres and jitter.
 
-    Source: A. Maus, J. C. Sprott (2013), doi:10.1016/j.chaos.2013.01.001 (exponents from global models).
+    Source: A. Maus, J. C. Sprott (2013), Evaluating Lyapunov exponent spectra with neural networks, Chaos, Solitons &
+        Fractals 51, 13 (exponents from global models).
     """
     rng = np.random.default_rng(seed)
     train, held_out = _split(orbit, step)
@@ -150,7 +150,7 @@ def _tangents(orbit: Orbit, rows: Ints, directions: int) -> Floats:
 
 
 def tangent_growth(
-    orbit: Orbit, model: MapModel, *, block: int, burn_in: int, blocks: int = 16, directions: int | None = None
+    orbit: Orbit, model: MapModel, *, block: int, burn_in: int, blocks: int = 40, directions: int | None = None
 ) -> MapExponent | None:
     """Pushes one tangent vector per block through the model's Jacobians along the data: mean of ln |J v|.
 
@@ -159,7 +159,7 @@ def tangent_growth(
         model: the map.
         block: rows of each block that count.
         burn_in: rows before them, in which the vector turns into the most unstable direction.
-        blocks: number of blocks, evenly spread; several offsets are averaged where the model's step is above 1.
+        blocks: most blocks, evenly spread; as many as lie side by side in the series; several offsets are averaged where the model's step is above 1.
         directions: project on that many local principal directions after each step, which removes the spurious
             exponents of a delay embedding; None for a full state.
 
@@ -171,7 +171,8 @@ def tangent_growth(
     """
     h = model.step
     burn, count = -(-burn_in // h), max(1, block // h)
-    starts = orbit.starts((burn + count) * h + h - 1, blocks)
+    side_by_side = max(MIN_BLOCKS, orbit.length // block)
+    starts = orbit.starts((burn + count) * h + h - 1, min(blocks, side_by_side))
     if starts.size == 0:
         return None
     starts = (starts[:, None] + np.arange(h)).ravel()

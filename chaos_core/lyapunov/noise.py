@@ -1,14 +1,13 @@
 """Observation noise: how much there is, and how much smoothing takes most of it away."""
 
 import numpy as np
-import numpy.typing as npt
 from scipy.signal import savgol_coeffs, savgol_filter, welch
 
 from chaos_core.embedding import unit_variance
+from chaos_core.typing import Floats
 
 __all__ = ["best_window", "noise_levels", "smooth"]
 
-Floats = npt.NDArray[np.float64]
 
 ORDER = 3
 WORTH_IT = 0.8

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from chaos_core.embedding import (
     MAP_PERIOD,
@@ -19,10 +18,10 @@ from chaos_core.errors import TooShort
 from chaos_core.lyapunov.neighbours import Orbit
 from chaos_core.lyapunov.noise import best_window, noise_levels, smooth
 from chaos_core.series import Series
+from chaos_core.typing import Floats
 
 __all__ = ["Prepared", "prepare"]
 
-Floats = npt.NDArray[np.float64]
 
 ROWS_NEEDED = 200
 MOST_ROWS = 120_000
@@ -153,6 +152,8 @@ def prepare(series: Series) -> Prepared:
 
     Raises:
         TooShort: no complete run has 200 rows.
+
+    Source: H. Kantz, T. Schreiber (2004), Nonlinear Time Series Analysis, Cambridge, doi:10.1017/CBO9780511755798.
     """
     raw, notes = _usable_runs(series)
     runs, levels, window = _clean(raw)

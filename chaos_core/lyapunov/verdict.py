@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-import numpy.typing as npt
 
 from chaos_core.embedding import unit_variance
 from chaos_core.lyapunov.fusion import Exponent
 from chaos_core.lyapunov.lines import LineSpectrum, harmonic_fit, two_frequency_fit
 from chaos_core.lyapunov.preparation import Prepared
+from chaos_core.typing import Floats
 
 __all__ = ["Finding", "Verdict", "judge", "oscillations", "settling_rate"]
 
-Floats = npt.NDArray[np.float64]
 
 LINE_ROWS_PER_PERIOD = 20
 CLEAN_RESIDUAL = 5e-4
