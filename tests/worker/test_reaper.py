@@ -82,3 +82,14 @@ def test_a_round_without_a_broker_still_reaps(
     nowhere = service_settings.model_copy(update={"broker_url": "redis+socket:///nowhere/broker.sock"})
     change(store, job_id, woken_at=0.0)
     Reaper(store, make_celery(nowhere, role="sender"), nowhere, "one").round()
+
+
+def test_a_dataset_whose_reading_was_cancelled_is_not_left_processing(
+    reapers: tuple[Reaper, Reaper], store: Database, project_id: str, job_id: str
+) -> None:
+    with store.write.begin() as session:
+        dataset_id = jobs.request_cancel(session, project_id, job_id).dataset_id
+    reapers[0].round()
+    with store.read() as session:
+        dataset = session.scalars(datasets.get(project_id, dataset_id)).one()
+    assert dataset.status == "failed" and dataset.error is not None and "cancelled" in dataset.error["detail"]

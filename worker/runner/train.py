@@ -11,18 +11,20 @@ from chaos_core.errors import CheckpointUnreadable, RunError
 from chaos_core.figures import attractor_figure, divergence_figure
 from chaos_core.fitted import Fitted, config, to_safetensors
 from chaos_core.generation import free_latent, read_out
-from chaos_core.pipeline import baselines, evaluate
+from chaos_core.pipeline import evaluate
 from chaos_core.planning import plan as make_plan
 from chaos_core.selection import settled
 from chaos_core.series import Series
 from chaos_core.spec import Plan, Spec
 from chaos_core.training import Trainer
 from chaos_core.typing import Floats
+from chaos_core.windows import longest_run
 
 from ..protocol import CHECKPOINT_FILE, ArtifactMade, JobFile, PlanMade, Result, Stage, TrainingStarted
 from .analyse import make_analysis, read_series
 from .channel import Channel
 from .drawing import send_figure
+from .floors import score_baselines
 from .reporting import Reporter
 
 MODEL_FILE = "model.safetensors"
@@ -40,21 +42,19 @@ def train_job(folder: Path, job: JobFile, channel: Channel) -> None:
     channel.send(Stage(stage="evaluating"))
     test = series.split(**plan.split.model_dump())[2]
     scores = evaluate(fitted, test, evaluation=plan.evaluation)
-    floors = baselines(series, plan)
+    floors = score_baselines(series, plan)
     channel.send(Stage(stage="storing"))
     _send_model(folder, fitted, channel)
     steps = min(round(plan.evaluation.run_factor * test.length), MOST_STORED_STEPS)
     generated = settled(_send_trajectory(folder, fitted, steps, channel), plan.evaluation.discard_share)
     channel.send(Stage(stage="drawing"))
-    figure = attractor_figure(test.x, generated, series.names, series.dt, f"{_name(fitted)}, seed {job.seed}")
+    figure = attractor_figure(
+        longest_run(test).x, generated, series.names, series.dt, f"{_name(fitted)}, seed {job.seed}"
+    )
     send_figure(folder, channel, "attractor", figure)
     if analysis is not None:
         send_figure(folder, channel, "divergence", divergence_figure(analysis))
-    values = {
-        "scores": scores.model_dump(mode="json"),
-        "baselines": {name: found.model_dump(mode="json") for name, found in floors.items()},
-    }
-    channel.send(Result(values=values))
+    channel.send(Result(values={"scores": scores.model_dump(mode="json"), "baselines": floors}))
 
 
 def _settle(job: JobFile, analysis: Analysis | None, channel: Channel) -> Plan:
