@@ -37,8 +37,7 @@ class State:
         seed: of the run.
         update: updates done.
         judged: the update that free runs judged last, 0 before the first; one that is due at `update` may be open.
-        iteration: updates since the optimiser started, fewer than `update` after a return to the best state.
-        strikes: judgements in a row that were far worse than the best.
+        attempt: how often the training began anew before.
         flat, first_moment, second_moment: parameters and optimiser, each one flat array.
         generator: state of the numpy generator that draws the batches.
         best: the best living state so far, None where none lived.
@@ -49,9 +48,8 @@ class State:
     series: str
     seed: int
     update: int
+    attempt: int
     judged: int
-    iteration: int
-    strikes: int
     flat: Array
     first_moment: Array
     second_moment: Array

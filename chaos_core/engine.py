@@ -28,11 +28,6 @@ class Engine(ABC):
     kernel: Kernel
     device: str
 
-    @property
-    @abstractmethod
-    def iteration(self) -> int:
-        """Updates since the optimiser started; enters its bias correction."""
-
     @abstractmethod
     def update(self, starts: Ints, alpha: Floats, learning_rate: float) -> tuple[float, float]:
         """One update on the windows that start at rows `starts`; returns (loss, gradient norm before clipping)."""
@@ -43,11 +38,7 @@ class Engine(ABC):
 
     @abstractmethod
     def restore(self, flat: Array, first_moment: Array, second_moment: Array, iteration: int) -> None:
-        """Goes back to a state that `arrays` and `iteration` gave."""
-
-    def return_to(self, flat: Array) -> None:
-        """Goes back to earlier parameters with an optimiser that starts anew."""
-        self.restore(flat, np.zeros_like(flat), np.zeros_like(flat), 0)
+        """Goes to a state that `arrays` gave, `iteration` updates after the optimiser's start."""
 
 
 class NativeEngine(Engine):
@@ -65,10 +56,6 @@ class NativeEngine(Engine):
             optimiser=training.optimiser.value,
             clip_norm=training.clip_norm or None,
         )
-
-    @property
-    def iteration(self) -> int:
-        return self._step.iteration
 
     def update(self, starts: Ints, alpha: Floats, learning_rate: float) -> tuple[float, float]:
         return self._step.update(starts, alpha, learning_rate)
@@ -99,12 +86,7 @@ class TorchEngine(Engine):
         flat = np.concatenate([np.asarray(params[name]).ravel() for name in self._shapes])
         self._flat = torch.tensor(flat, dtype=dtype, device=device, requires_grad=True)
         self._optimiser = OPTIMISERS[plan.training.optimiser]([self._flat])
-        self._iteration = 0
         self._offsets = torch.arange(plan.training.sequence_length + 1, device=device)
-
-    @property
-    def iteration(self) -> int:
-        return self._iteration
 
     def update(self, starts: Ints, alpha: Floats, learning_rate: float) -> tuple[float, float]:
         """As for the native step. Parameters that are not finite give a loss that is not: B has no inverse then."""
@@ -117,7 +99,6 @@ class TorchEngine(Engine):
         largest = float("inf") if self._clip is None else self._clip
         norm = torch.nn.utils.clip_grad_norm_([self._flat], largest)
         self._optimiser.step()
-        self._iteration += 1
         return loss.item(), norm.item()
 
     def _loss(self, starts: Ints, alpha: Floats) -> torch.Tensor:
@@ -141,8 +122,7 @@ class TorchEngine(Engine):
     def restore(self, flat: Array, first_moment: Array, second_moment: Array, iteration: int) -> None:
         with torch.no_grad():
             self._flat.copy_(torch.as_tensor(flat))
-        self._iteration = iteration
-        first, second = (torch.as_tensor(m, device=self.device).clone() for m in (first_moment, second_moment))
+        first, second = (torch.as_tensor(m).to(self._flat, copy=True) for m in (first_moment, second_moment))
         held = {"step": torch.tensor(float(iteration)), "exp_avg": first, "exp_avg_sq": second}
         self._optimiser.state[self._flat] = held
 

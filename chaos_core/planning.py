@@ -23,6 +23,7 @@ __all__ = ["FACTOR", "plan"]
 FACTOR = 1 / 3
 """tau over ln 2 / lambda_max: with annealing the optimum is broad (0.33 to 0.66); noise moves it down to a third."""
 
+MANY_PARAMETERS = 5_000
 MOST_PARAMETERS = 5_000_000
 MOST_STATES = 200_000_000
 DECAY = ((15_000, 0.3), (30_000, 0.03), (100_000, 0.01))
@@ -146,7 +147,7 @@ def _training(words: Mapping[str, Any], facts: Facts, tau: int, notes: list[str]
         "schedule": schedule,
         "clip_norm": None,
         "validations": min(16, updates),
-        "return_margin": 1.0,
+        "restarts": 2 if facts.native else 0,
         "dtype": Precision.FLOAT32,
         "device": Device.AUTO,
     }
@@ -157,24 +158,28 @@ def _training(words: Mapping[str, Any], facts: Facts, tau: int, notes: list[str]
             rows=facts.rows,
             rows_needed=found.sequence_length + 1,
         )
+    if found.restarts:
+        notes.append(f"If no state of the training is good, it begins anew, up to {found.restarts} times.")
     if "updates" not in words and not facts.native:
         notes.append(f"{updates} updates: this cell has no native training step here, and torch takes longer for each.")
     return found
 
 
 def _window(facts: Facts, tau: int) -> tuple[int, int]:
-    """T and B. T = 200, B = 16 as Hess et al. (2023); 100 for delay embeddings, whose maps forget within a few steps,
-    and 100 and 32 as Mikhaeil et al. (2022) where torch does the work. A window holds at least two intervals, and at
-    most a quarter of a short training piece."""
-    length, batch = (100 if facts.embedded else 200, 16) if facts.native else (100, 32)
+    """T and B. T = 200 as Hess et al. (2023), with B = 32 in place of their 16, which halves the noise of the gradient;
+    for delay embeddings, whose maps forget within a few steps, 100 and 16; and 100 and 32 as Mikhaeil et al. (2022)
+    where torch does the work. A window holds at least two intervals, and at most a quarter of a short piece."""
+    length, batch = (100, 32) if not facts.native else (100, 16) if facts.embedded else (200, 32)
     return max(1, min(max(length, min(2 * tau, 1000)), facts.rows // 4)), batch
 
 
 def _updates(facts: Facts) -> int:
-    """Tens of seconds on one core: 0.1 to 0.4 ms an update natively, 4 ms in segments, 20 ms step by step."""
+    """Tens of seconds on one core: 0.2 to 0.7 ms an update natively, 4 ms in segments, 20 ms step by step."""
     if not facts.native:
         return 15_000 if facts.forcing.whole_state else 5_000
-    return 40_000 if facts.cell.parameter_count() <= 5_000 else 20_000
+    if facts.cell.parameter_count() > MANY_PARAMETERS:
+        return 20_000
+    return 40_000 if facts.embedded else 30_000
 
 
 def _decay(updates: int) -> float:

@@ -18,14 +18,15 @@ from chaos_core.fitted import Fitted
 from chaos_core.initialise import draw
 from chaos_core.selection import LONGEST_RUN, Fate, Judge, Judgement
 from chaos_core.series import Scaling, Series
-from chaos_core.spec import Plan, Schedule
+from chaos_core.spec import Evaluation, Plan, Schedule
+from chaos_core.typing import Floats
 from chaos_core.windows import Rows, embedded_rows
 
 __all__ = ["Step", "Trainer", "Validated", "learning_rate"]
 
 REPORTS = 1000
 QUIET_S = 0.25
-STRIKES = 2
+GOOD_D_STSP, GOOD_FLOORS = 0.75, 2.5
 ENOUGH_TRUTH = 25_000
 MOST_TRUTH = 100_000
 
@@ -43,15 +44,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Validated:
-    """Free runs judged the present state: metrics are None unless it lives; `best` if it is the best so far;
-    `returned` if it was given up and the training goes on from the best."""
+    """Free runs judged the present state: metrics are None unless it lives; `best` if it is the best so far."""
 
     update: int
     d_stsp: float | None
     d_h: float | None
     living: bool
     best: bool
-    returned: bool = False
 
 
 class Trainer:
@@ -79,7 +78,7 @@ class Trainer:
         if (series.channels, series.names) != (plan.channels, plan.names):
             raise Inconsistent(f"the plan is for channels {plan.names}, the series has {series.names}")
         self.plan, self.seed, self.update = plan, seed, 0
-        self._judged = self._strikes = 0
+        self.attempt = self._judged = 0
         self._series = series.digest()
         split = plan.split
         train, validation, test = series.split(split.train, split.validation, split.test)
@@ -113,58 +112,65 @@ class Trainer:
         stride, spoken = math.ceil(training.updates / REPORTS), time.monotonic()
         judged_at = {round(training.updates * (i + 1) / training.validations) for i in range(training.validations)}
         while True:
-            if self.update in judged_at and self._judged < self.update:
+            if self._done in judged_at and self._judged < self.update:
                 yield self._validate()
-            if self.update == training.updates:
-                break
+            if self._done == training.updates:
+                if self._is_enough():
+                    break
+                self._start_again()
             step = self._advance()
             quiet = time.monotonic() - spoken > QUIET_S
-            if self.update in judged_at or self.update % stride == 0 or self.update == 1 or quiet:
+            if self._done in judged_at or self._done % stride == 0 or self._done == 1 or quiet:
                 yield step
                 spoken = time.monotonic()
         if self._best is None:
             raise self._dead()
 
+    @property
+    def _done(self) -> int:
+        """Updates of the present attempt."""
+        return self.update - self.attempt * self.plan.training.updates
+
+    @property
+    def total(self) -> int:
+        """Updates of all attempts that were begun; grows when one more is needed."""
+        return (self.attempt + 1) * self.plan.training.updates
+
     def _advance(self) -> Step:
-        training, progress = self.plan.training, self.update / self.plan.training.updates
+        training, progress = self.plan.training, self._done / self.plan.training.updates
         length, cell = training.sequence_length, self.plan.cell
-        rate = learning_rate(self.plan, self.update)
+        rate = learning_rate(self.plan, self._done)
         alpha = self.plan.forcing.mask(length, cell.latent, self.plan.observed, progress, self._rng)
         batch = self._rng.integers(0, len(self._starts), training.batch_size)
         loss, norm = self._engine.update(self._starts[batch], alpha, rate)
         self.update += 1
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            what = "loss" if not math.isfinite(loss) else "gradient"
-            raise Diverged(
-                f"the {what} is {loss if what == 'loss' else norm} at update {self.update}", update=self.update
-            )
+        for what, value in (("loss", loss), ("gradient", norm)):
+            if not math.isfinite(value):
+                raise Diverged(f"the {what} is {value} at update {self.update}", update=self.update)
         return Step(self.update, loss, norm, rate, self.plan.forcing.interval(progress))
 
     def _validate(self) -> Validated:
         flat = self._engine.arrays()[0]
         if not np.isfinite(flat).all():
             raise Diverged(f"parameters are not finite at update {self.update}", update=self.update)
-        found = self._judge.judge(self._named(flat))
+        found = self._judge.judge(self._named(flat), None if self._best is None else self._best.score)
         self._fate, self._judged = found.fate, self.update
         better = self._is_better(found)
         if better and found.score is not None and found.d_stsp is not None and found.d_h is not None:
             self._best = Best(flat, self.update, found.d_stsp, found.d_h, found.score)
-        returned = self._returns(found)
-        return Validated(self.update, found.d_stsp, found.d_h, found.fate is Fate.LIVING, better, returned)
+        return Validated(self.update, found.d_stsp, found.d_h, found.fate is Fate.LIVING, better)
 
-    def _returns(self, found: Judgement) -> bool:
-        """Gives the present state up where it was far worse than the best twice in a row: such trainings seldom find
-        back by themselves (with generalized forcing and noise one run in six). The course of learning rate and
-        interval goes on."""
-        if self._best is None or self.plan.training.return_margin is None:
-            return False
-        worse = found.score is None or found.score > self._best.score + self.plan.training.return_margin
-        self._strikes = self._strikes + 1 if worse else 0
-        if self._strikes < STRIKES:
-            return False
-        self._engine.return_to(self._best.flat)
-        self._strikes = 0
-        return True
+    def _is_enough(self) -> bool:
+        """Whether to stop after this attempt: see `Training.restarts`."""
+        if self.attempt >= self.plan.training.restarts:
+            return True
+        return self._best is not None and self._best.d_stsp <= max(GOOD_D_STSP, GOOD_FLOORS * self._judge.floor())
+
+    def _start_again(self) -> None:
+        self.attempt += 1
+        params = draw(self._shapes, self._rng)
+        flat = np.concatenate([params[name].ravel() for name in self._shapes])
+        self._engine.restore(flat, np.zeros_like(flat), np.zeros_like(flat), 0)
 
     def _is_better(self, found: Judgement) -> bool:
         return found.score is not None and (self._best is None or found.score < self._best.score)
@@ -183,17 +189,16 @@ class Trainer:
         flat, first, second = self._engine.arrays()
         generator = self._rng.bit_generator.state
         fate = None if self._fate is None else self._fate.value
-        head = (self.plan.digest(), self._series, self.seed, self.update, self._judged)
-        course = (self._engine.iteration, self._strikes)
-        return checkpoint.to_bytes(State(*head, *course, flat, first, second, dict(generator), self._best, fate))
+        head = (self.plan.digest(), self._series, self.seed, self.update, self.attempt, self._judged)
+        return checkpoint.to_bytes(State(*head, flat, first, second, dict(generator), self._best, fate))
 
     def _restore(self, state: State) -> None:
         wanted = (self.plan.digest(), self._series, self.seed, self._engine.arrays()[0].shape)
         if (state.plan, state.series, state.seed, state.flat.shape) != wanted:
             raise CheckpointUnreadable("the checkpoint belongs to another plan, series or seed")
-        self._engine.restore(state.flat, state.first_moment, state.second_moment, state.iteration)
+        self.update, self.attempt, self._judged = state.update, state.attempt, state.judged
+        self._engine.restore(state.flat, state.first_moment, state.second_moment, self._done)
         self._rng.bit_generator.state = state.generator
-        self.update, self._judged, self._strikes = state.update, state.judged, state.strikes
         self._best = state.best
         self._fate = None if state.fate is None else Fate(state.fate)
 
@@ -226,6 +231,7 @@ class Trainer:
             "seed": self.seed,
             "update": best.update,
             "updates": self.plan.training.updates,
+            "attempts": self.attempt + 1,
             "validation": {"d_stsp": best.d_stsp, "d_h": best.d_h},
             "plan_hash": self.plan.digest(),
             "series_sha256": self._series,
@@ -271,10 +277,16 @@ def _judge(plan: Plan, scaling: Scaling, rows: Rows, held_out: Rows, test_rows: 
         cell=plan.cell,
         observation=plan.observation,
         embedding=plan.embedding,
-        starts=(held_out if len(held_out.x) else rows).spread(evaluation.starts),
+        starts=_starts(held_out if len(held_out.x) else rows, evaluation),
+        first=evaluation.starts,
         truth=truth[-MOST_TRUTH:, : truth.shape[1] // dim],
         noise=noise,
         steps=min(steps, LONGEST_RUN),
         discard_share=evaluation.discard_share,
         preset=evaluation.preset,
     )
+
+
+def _starts(rows: Rows, evaluation: Evaluation) -> Floats:
+    """The first starts spread over all rows, then the confirming ones spread over them too."""
+    return np.concatenate([rows.spread(evaluation.starts), rows.spread(evaluation.confirming_starts)])

@@ -11,7 +11,7 @@ def a_state(best: Best | None) -> State:
     rng = np.random.default_rng(7)
     flat, first, second = (rng.standard_normal(5).astype(np.float32) for _ in range(3))
     generator = dict(rng.bit_generator.state)
-    return State("plan", "series", 3, 250, 200, 240, 1, flat, first, second, generator, best, "living")
+    return State("plan", "series", 3, 250, 1, 200, flat, first, second, generator, best, "living")
 
 
 def test_every_field_comes_back_to_the_last_bit() -> None:

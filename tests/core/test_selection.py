@@ -13,7 +13,7 @@ def judged(a: float) -> Fate:
     """z' = a z from four points of the unit circle."""
     params = {"A": np.full(2, a), "W1": np.zeros((2, 1)), "W2": np.ones((1, 2)), "h1": np.zeros(2), "h2": np.ones(1)}
     cell, observation = ClippedShPLRNN(latent=2, hidden=1), IdentityObservation()
-    judge = Judge(cell, observation, Embedding(), CIRCLE[:4], CIRCLE, (), 2000, 0.2, "dsr-v1")
+    judge = Judge(cell, observation, Embedding(), CIRCLE[:4], 2, CIRCLE, (), 2000, 0.2, "dsr-v1")
     return judge.judge(params).fate
 
 

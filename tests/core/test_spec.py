@@ -19,7 +19,7 @@ TRAINING = {
     "schedule": "exponential",
     "clip_norm": None,
     "validations": 2,
-    "return_margin": 1.0,
+    "restarts": 0,
     "dtype": "float32",
     "device": "auto",
 }

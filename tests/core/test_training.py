@@ -107,10 +107,10 @@ def test_a_training_that_blows_up_is_diverged_and_says_when(
 
 
 def test_a_training_without_a_living_state_does_not_end_as_a_success(series: Series, analysis: Analysis) -> None:
-    trainer = Trainer(series, made(analysis, NATIVE, updates=1, validations=1), 0)
+    trainer = Trainer(series, made(analysis, NATIVE, updates=1, validations=1, restarts=2), 0)
     with pytest.raises((Collapsed, Exploded)) as caught:
         list(trainer)
-    assert caught.value.fields["update"] == 1
+    assert caught.value.fields["update"] == trainer.update == trainer.total == 3
     with pytest.raises((Collapsed, Exploded)):
         trainer.fitted()
 

@@ -47,4 +47,5 @@ def test_the_longest_run_is_the_longest_piece_without_a_break() -> None:
 
 def test_starts_are_spread_over_the_rows() -> None:
     rows = embedded_rows(Series(np.arange(100.0)), Scaling((0.0,), (1.0,)), Embedding())
-    assert rows.spread(4)[:, 0].tolist() == [0.0, 33.0, 66.0, 99.0]
+    assert rows.spread(4)[:, 0].tolist() == [12.0, 37.0, 62.0, 87.0]
+    assert rows.spread(0).shape == (0, 1)
