@@ -25,6 +25,7 @@ WORDS = ("name", "dt", "columns", "time_column", "missing", "max_rows", "max_col
 
 
 def main(folder: Path) -> None:
+    """Reads what FOLDER/request.json asks for and leaves the answer beside it."""
     request = json.loads((folder / "request.json").read_text())
     memory_bytes, cpu_s = int(request.get("memory_bytes") or MEMORY_BYTES), int(request.get("cpu_s") or CPU_S)
     try:
