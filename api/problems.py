@@ -60,6 +60,7 @@ STATUS: dict[type[core.ChaosError], int] = {
     store.WorkerLost: 500,
     store.BlobCorrupt: 500,
     store.QuotaExceeded: 403,
+    store.UploadCancelled: 409,
     http.ApiError: 400,
     http.BadRequest: 400,
     http.InvalidJson: 400,

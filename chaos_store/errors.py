@@ -5,6 +5,7 @@ StoreError
 ├── BadCursor        a page cursor that this service did not make
 ├── WrongState       the thing is not in a state that allows it
 │   └── NotCancellable, PlanFrozen, DatasetNotReady
+├── UploadCancelled  the job that should have read the upload was cancelled
 ├── LeaseLost        another worker has, or may have, the job
 ├── WorkerLost       no worker finished the job in the attempts allowed
 ├── BlobCorrupt      the stored bytes are not what was stored
@@ -23,6 +24,7 @@ __all__ = [
     "PlanFrozen",
     "QuotaExceeded",
     "StoreError",
+    "UploadCancelled",
     "WorkerLost",
     "WrongState",
 ]
@@ -82,6 +84,14 @@ class DatasetNotReady(WrongState):
     code = "dataset_not_ready"
     title = "The dataset is not ready"
     remedy = "Wait until its status is `ready`; if it is `failed`, correct the file and send it again."
+
+
+class UploadCancelled(StoreError):
+    """The job that should have read the upload was cancelled."""
+
+    code = "upload_cancelled"
+    title = "Reading the upload was cancelled"
+    remedy = "Send the file again."
 
 
 class LeaseLost(StoreError):

@@ -8,9 +8,9 @@ from sqlalchemy import ColumnElement, case, insert, null, select, update
 from sqlalchemy.orm import Session
 
 from .engine import now
-from .errors import LeaseLost, WrongState
-from .states import FINISHED, LIVE, Event, State, sources
-from .tables import Job, JobEvent
+from .errors import LeaseLost, UploadCancelled, WrongState
+from .states import FINISHED, LIVE, Event, Kind, State, sources
+from .tables import Dataset, Job, JobEvent
 
 __all__ = ["Claim", "conclude", "held", "hold", "record", "transition", "write"]
 
@@ -50,7 +50,17 @@ def transition(session: Session, event: Event, *conditions: ColumnElement[bool],
     for job in jobs:
         data = {"status": job.status, "event": event.value, "attempt": job.attempt}
         record(session, job.id, "status", data | ({"code": job.error.get("code")} if job.error else {}))
+        if job.kind == Kind.ingest and job.status in FINISHED - {State.succeeded}:
+            _leave_unread(session, job)
     return jobs
+
+
+def _leave_unread(session: Session, job: Job) -> None:
+    """An upload that no job will read any more has failed, whichever way the job ended."""
+    problem = job.error or UploadCancelled(f"Job {job.id} was cancelled.", job_id=job.id).problem()
+    unread = update(Dataset).where(Dataset.id == job.dataset_id, Dataset.status == "processing")
+    statement = unread.values(status="failed", error=problem)
+    session.execute(statement, execution_options={"synchronize_session": False})
 
 
 def _ending(after: Mapping[State, State], states: frozenset[State], then: Any, otherwise: Any) -> ColumnElement[Any]:
