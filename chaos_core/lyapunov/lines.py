@@ -22,6 +22,7 @@ EXACT = 1e-9
 LEAST_CYCLES = 3
 SUBHARMONICS = (1, 2, 3, 4, 5, 6, 7, 8)
 WORTH_A_FIT = 0.6
+WORTH_MOVING = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,9 +126,10 @@ def harmonic_fit(x: Floats) -> LineSpectrum | None:
     if not np.isfinite(least):
         return None
     refined = _refined(x, (best,), 0, order, 0.2 * best / strongest)
-    rests = {frequencies: _rest(x, frequencies, order) for frequencies in ((best,), refined)}
-    frequencies = min(rests, key=lambda f: _share(rests[f], x))
-    return LineSpectrum(frequencies, rests[frequencies], _share(rests[frequencies], x))
+    rest, finer = _rest(x, (best,), order), _rest(x, refined, order)
+    if _share(finer, x) < WORTH_MOVING * _share(rest, x):
+        return LineSpectrum(refined, finer, _share(finer, x))
+    return LineSpectrum((best,), rest, _share(rest, x))
 
 
 def two_frequency_fit(x: Floats) -> LineSpectrum | None:

@@ -74,7 +74,7 @@ def _is_white(rest: Floats) -> bool:
     power = (centred**2).sum()
     lags = range(1, min(21, len(rest) // 4))
     correlations = [abs((centred[lag:] * centred[:-lag]).sum()) / power for lag in lags]
-    return bool(max(correlations, default=1.0) < WHITE)
+    return bool(max(correlations, default=1.0) < max(WHITE, 4 / np.sqrt(len(rest))))
 
 
 def _explains(lines: LineSpectrum | None) -> bool:
