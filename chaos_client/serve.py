@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -34,7 +34,7 @@ class ServeOptions:
 
 class EmbeddedService:
     def __init__(self, options: ServeOptions, say: Callable[[str], None]) -> None:
-        self._options = options
+        self._options = replace(options, data_dir=options.data_dir.resolve())
         self._say = say
         self._children: list[Child] = []
         self._stopping = False
@@ -106,7 +106,7 @@ class EmbeddedService:
         self._children.append(child)
 
     def _environment(self, broker: BrokerPlan) -> dict[str, str]:
-        folder = self._options.data_dir.resolve()
+        folder = self._options.data_dir
         environment = dict(os.environ)
         environment.setdefault("CHAOS_DATABASE_URL", f"sqlite:///{folder / 'chaos.db'}")
         environment.update(CHAOS_BROKER_URL=broker.url, CHAOS_DATA_DIR=str(folder), PYTHONUNBUFFERED="1")

@@ -16,10 +16,18 @@ import pytest
 from chaos_client.client import Client
 
 
+ROOT = Path(__file__).parents[2]
+
+
 def serve(folder: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "chaos_client", "serve", "--data-dir", str(folder), "--port", "0", *options]
+    """As a user would: from the folder above, with a relative path."""
+    command = [sys.executable, "-m", "chaos_client", "serve", "--data-dir", folder.name, "--port", "0", *options]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CHAOS_")}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    environment["PYTHONPATH"] = str(ROOT)
+    where = folder.parent
+    return subprocess.Popen(
+        command, cwd=where, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
 
 
 def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
