@@ -15,7 +15,6 @@ import pytest
 
 from chaos_client.client import Client
 
-
 ROOT = Path(__file__).parents[2]
 
 
