@@ -3,6 +3,7 @@
 import math
 import struct
 import tokenize
+import warnings
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -68,16 +69,21 @@ def _header(file: BinaryIO) -> Header:
         raise UnreadableFile("the file does not begin as a .npy file does")
     file.seek(0)
     try:
-        version = np.lib.format.read_magic(file)
-        if version == (1, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
-        elif version == (2, 0):
-            shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
-        else:
-            raise BadShape(f"version {version} of the format, which only structured arrays need", version=list(version))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            shape, fortran, dtype = _announced(file)
     except UNREADABLE as error:
         raise UnreadableFile(f"the header cannot be read: {error}") from error
     return Header(shape, fortran, dtype, file.tell())
+
+
+def _announced(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)
+    if version == (2, 0):
+        return np.lib.format.read_array_header_2_0(file)
+    raise BadShape(f"version {version} of the format, which only structured arrays need", version=list(version))
 
 
 def _judge(header: Header, size: int, options: ReadOptions) -> None:

@@ -373,3 +373,18 @@ def test_the_reading_process_stays_within_its_memory(tmp_path: Path) -> None:
     (tmp_path / "upload.npy").write_bytes(npy(np.random.default_rng(0).standard_normal((2_000_000, 2))))
     problem = answer(tmp_path, file="upload.npy", memory_bytes=40 * 2**20)
     assert (problem["code"], problem["limit"]) == ("parser_limit", "memory_bytes")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_damaged_files_are_read_or_refused_by_name_but_never_crash(reading: Reader, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    wholes = [table(header="a,b,c").encode(), table(";", cell='"{:.4f}"').encode(), table(" ").encode(), npy(X)]
+    bits = [b'"', b",", b"\n", b"\r", b"\0", b"#", b"\xff", b"nan", b"-", b"{", b"99999999999999999999", b"\t;"]
+    for _ in range(60):
+        content = bytearray(wholes[rng.integers(4)])
+        for place in rng.integers(0, len(content), 3):
+            content[place : place + rng.integers(3)] = bits[rng.integers(len(bits))]
+        try:
+            assert np.isfinite(reading(bytes(content)).series.x).all()
+        except errors.ChaosError as error:
+            json.dumps(error.problem(), allow_nan=False)
