@@ -10,6 +10,8 @@ from typing import Any, Self
 
 import httpx
 
+from chaos_client.failures import ServeError
+
 FINAL = frozenset({"succeeded", "failed", "cancelled"})
 LONG_POLL_S = 20.0
 RETRIES = 8
@@ -38,7 +40,12 @@ class Client:
     def local(cls, data_dir: Path | None = None) -> Self:
         """The embedded service whose `service.json` lies in `data_dir` (or $CHAOS_DATA_DIR, or ./data)."""
         folder = data_dir or Path(os.environ.get("CHAOS_DATA_DIR", "data"))
-        record = json.loads((folder / "service.json").read_text())
+        try:
+            record = json.loads((folder / "service.json").read_text())
+        except FileNotFoundError as error:
+            raise ServeError(
+                f"no service runs on the folder {folder}; start one with: chaos serve --data-dir {folder}"
+            ) from error
         return cls(record["url"], record["api_key"])
 
     def __enter__(self) -> Self:
