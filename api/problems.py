@@ -25,6 +25,8 @@ STATUS: dict[type[core.ChaosError], int] = {
     core.EmptyData: 422,
     core.TooShort: 422,
     core.BadShape: 422,
+    core.NotReal: 422,
+    core.BadStep: 422,
     core.TooLarge: 422,
     core.NotFinite: 422,
     core.ConstantChannel: 422,

@@ -2,7 +2,7 @@
 
 ChaosError
 ├── DataError            the series cannot be used as it is
-│   ├── EmptyData, TooShort, BadShape, TooLarge
+│   ├── EmptyData, TooShort, BadShape, NotReal, BadStep, TooLarge
 │   ├── NotFinite, ConstantChannel, ColumnNotNumeric, RaggedRow
 │   ├── UnknownColumn, IrregularTime
 │   └── UnknownFormat, UnreadableFile, PickleRefused, ParserLimit
@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 
 __all__ = [
     "BadShape",
+    "BadStep",
     "ChaosError",
     "CheckpointUnreadable",
     "Collapsed",
@@ -32,6 +33,7 @@ __all__ = [
     "Inconsistent",
     "IrregularTime",
     "NotFinite",
+    "NotReal",
     "OutOfMemory",
     "ParserLimit",
     "PickleRefused",
@@ -105,6 +107,22 @@ class BadShape(DataError):
     code = "bad_shape"
     title = "The array has the wrong shape"
     remedy = "Send (T,) or (T, N): time runs along the first axis, channels along the second."
+
+
+class NotReal(DataError):
+    """Complex, textual or structured entries; field `dtype`."""
+
+    code = "not_real"
+    title = "The array does not hold real numbers"
+    remedy = "Send integers or floating-point numbers, one channel a column."
+
+
+class BadStep(DataError):
+    """A sampling step that is no positive number; field `dt`."""
+
+    code = "bad_step"
+    title = "The sampling step cannot be used"
+    remedy = "Give `dt` as a positive number in your time unit, or leave it out."
 
 
 class TooLarge(DataError):

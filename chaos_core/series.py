@@ -10,7 +10,16 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from chaos_core.errors import BadShape, ConstantChannel, EmptyData, NotFinite, TooShort, UnreadableFile
+from chaos_core.errors import (
+    BadShape,
+    BadStep,
+    ConstantChannel,
+    EmptyData,
+    NotFinite,
+    NotReal,
+    TooShort,
+    UnreadableFile,
+)
 
 __all__ = ["MIN_ROWS", "Scaling", "Series"]
 
@@ -29,7 +38,7 @@ def _as_matrix(x: Any) -> Floats:
     if array.ndim not in (1, 2):
         raise BadShape(f"an array of shape {array.shape} is not (T,) or (T, N)", shape=list(array.shape))
     if array.dtype.kind not in "fiub":
-        raise BadShape(f"an array of dtype {array.dtype} does not hold real numbers", shape=list(array.shape))
+        raise NotReal(f"an array of dtype {array.dtype} does not hold real numbers", dtype=str(array.dtype))
     return np.array(array.reshape(len(array), -1), dtype=np.float64, order="C")
 
 
@@ -70,7 +79,8 @@ class Series:
             entries as gaps.
 
     Raises:
-        EmptyData, BadShape, TooShort, NotFinite, ConstantChannel: with `row` and `column` where there is one.
+        EmptyData, BadShape, NotReal, BadStep, TooShort, NotFinite, ConstantChannel: with `row` and `column` where
+            there is one.
     """
 
     x: Floats
@@ -97,7 +107,7 @@ class Series:
         if index.shape != (rows,) or (np.diff(index) < 0).any():
             raise BadShape("`stretch` must be (T,) and never decrease", shape=list(index.shape))
         if dt is not None and not (np.isfinite(dt) and dt > 0):
-            raise BadShape(f"dt must be a positive number, not {dt}", dt=str(dt))
+            raise BadStep(f"dt must be a positive number, not {dt}", dt=str(dt))
         if rows < MIN_ROWS:
             raise TooShort(f"{rows} rows; at least {MIN_ROWS} are needed", rows=rows, rows_needed=MIN_ROWS)
         if missing == "refuse":

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, FiniteFloat, JsonValue, model_validator
 
-from chaos_core.errors import BadShape, Inconsistent
+from chaos_core.errors import BadShape, Inconsistent, NotReal
 from chaos_core.typing import Floats
 
 __all__ = ["Outcome", "Score", "Scores", "first_gap", "score_with_floor", "still_channel", "two_series"]
@@ -70,7 +70,7 @@ def _matrix(x: Any, role: str) -> Floats:
     if array.ndim not in (1, 2):
         raise BadShape(f"{role} has shape {array.shape}; (T,) or (T, N) is needed", shape=list(array.shape))
     if array.dtype.kind not in "fiub":
-        raise BadShape(f"{role} has dtype {array.dtype}, which does not hold real numbers", shape=list(array.shape))
+        raise NotReal(f"{role} has dtype {array.dtype}, which does not hold real numbers", dtype=str(array.dtype))
     columns = array.shape[1] if array.ndim == 2 else 1
     if columns == 0:
         raise BadShape(f"{role} has no columns", shape=list(array.shape))

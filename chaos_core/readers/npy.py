@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from chaos_core.errors import BadShape, EmptyData, PickleRefused, TooLarge, UnreadableFile
+from chaos_core.errors import BadShape, EmptyData, NotReal, PickleRefused, TooLarge, UnreadableFile
 from chaos_core.readers.options import ReadOptions
 from chaos_core.readers.table import Selection, Table, choose
 
@@ -40,7 +40,8 @@ def read_npy(path: Path, options: ReadOptions) -> tuple[Table, Selection]:
 
     Raises:
         PickleRefused: the array holds Python objects.
-        BadShape: complex, structured or other entries that are no real numbers, or more than two axes.
+        NotReal: complex, structured or other entries that are no real numbers.
+        BadShape: more than two axes.
         UnreadableFile: not this format, or shorter or longer than its header says.
         EmptyData, TooLarge, UnknownColumn: see there.
     """
@@ -83,7 +84,7 @@ def _announced(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         return np.lib.format.read_array_header_1_0(file)
     if version == (2, 0):
         return np.lib.format.read_array_header_2_0(file)
-    raise BadShape(f"version {version} of the format, which only structured arrays need", version=list(version))
+    raise NotReal(f"version {version} of the format, which only structured arrays need", version=list(version))
 
 
 def _judge(header: Header, size: int, options: ReadOptions) -> None:
@@ -91,7 +92,7 @@ def _judge(header: Header, size: int, options: ReadOptions) -> None:
     if dtype.hasobject:
         raise PickleRefused(f"the array holds Python objects (dtype {dtype})", dtype=str(dtype))
     if dtype.kind not in "fiub" or dtype.subdtype is not None:
-        raise BadShape(f"the entries (dtype {dtype}) are not real numbers", shape=list(shape), dtype=str(dtype))
+        raise NotReal(f"the entries (dtype {dtype}) are not real numbers", dtype=str(dtype))
     if any(length < 0 for length in shape):
         raise UnreadableFile(f"the header names an impossible shape {shape}")
     if len(shape) not in (1, 2):

@@ -3,10 +3,12 @@ import pytest
 
 from chaos_core.errors import (
     BadShape,
+    BadStep,
     ChaosError,
     ConstantChannel,
     EmptyData,
     NotFinite,
+    NotReal,
     TooShort,
     UnreadableFile,
 )
@@ -36,8 +38,8 @@ def test_the_callers_array_is_copied_and_ours_is_read_only(x: np.ndarray) -> Non
     [
         (np.zeros((0, 3)), EmptyData),
         (np.zeros((40, 2, 2)), BadShape),
-        (np.zeros(40, dtype=complex), BadShape),
-        (np.array(["a"] * 40), BadShape),
+        (np.zeros(40, dtype=complex), NotReal),
+        (np.array(["a"] * 40), NotReal),
         (np.arange(3.0), TooShort),
         (np.arange(MIN_ROWS - 1.0), TooShort),
         (np.ones((40, 1)), ConstantChannel),
@@ -77,7 +79,7 @@ def test_stretches_must_not_go_back(x: np.ndarray) -> None:
 
 @pytest.mark.parametrize("dt", [0.0, -1.0, float("nan"), float("inf")])
 def test_dt_must_be_positive(x: np.ndarray, dt: float) -> None:
-    with pytest.raises(BadShape, match="dt must be a positive number"):
+    with pytest.raises(BadStep, match="dt must be a positive number"):
         Series(x, dt)
 
 

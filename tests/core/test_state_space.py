@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from chaos_core.errors import BadShape, Inconsistent, UnknownKind
+from chaos_core.errors import BadShape, Inconsistent, NotReal, UnknownKind
 from chaos_core.metrics import PRESETS, d_stsp
 from chaos_core.metrics.presets import Binning
 
@@ -151,7 +151,7 @@ def test_misuse_is_an_error_and_not_a_score() -> None:
         d_stsp(true[None], generated)
     with pytest.raises(BadShape):
         d_stsp(np.zeros((5, 0)), np.zeros((5, 0)))
-    with pytest.raises(BadShape):
+    with pytest.raises(NotReal):
         d_stsp(true.astype(complex), generated)
     with pytest.raises(UnknownKind) as raised:
         d_stsp(true, generated, preset="best")
