@@ -60,6 +60,7 @@ class Worker:
             claim = jobs.claim(session, job_id, self.name, self.settings.lease_s)
         if claim is None:
             return
+        log.info("%s: attempt %d of a %s job", job_id, claim.attempt, claim.kind)
         journal = Journal(self.database, claim, self.settings.lease_s)
         folder = self.scratch / f"{job_id}-{claim.fence}"
         folder.mkdir(mode=0o700)

@@ -86,7 +86,7 @@ class Supervisor:
             self._conclude(runner)
         except LeaseLost as error:
             log.warning("%s: %s", self._claim.job_id, error.detail)
-        except (BrokenPipeError, ValidationError) as error:
+        except (OSError, ValidationError) as error:
             log.warning("%s: %s\n%s", self._claim.job_id, error, runner.last_words())
             runner.kill()
             self._lose(runner.finish())
@@ -193,6 +193,7 @@ class Supervisor:
 
     def _conclude(self, runner: Runner) -> None:
         code = runner.finish()
+        log.info("%s: attempt %d ended with %s", self._claim.job_id, self._claim.attempt, describe_exit(code))
         self._notice(self._status())
         if code == EXIT_DONE and self._done:
             self._delivery.succeed()

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 FINISHED = ("succeeded", "failed", "cancelled")
-SETTINGS = {"CHAOS_CHECKPOINT_S": "1"}
+SETTINGS = {"CHAOS_CHECKPOINT_S": "0.5"}
 
 Json = dict[str, Any]
 

@@ -14,7 +14,7 @@ from tests.e2e.conftest import FINISHED, Json, Service, alive, until
 
 LONG = {
     "cell": {"kind": "clipped_shplrnn", "latent": 3, "hidden": 30},
-    "training": {"updates": 40_000, "sequence_length": 40, "batch_size": 16, "validations": 4},
+    "training": {"updates": 40_000, "sequence_length": 40, "batch_size": 16, "validations": 4, "restarts": 0},
 }
 ENDLESS = {**LONG, "training": {**LONG["training"], "updates": 5_000_000}}
 
@@ -120,7 +120,14 @@ def test_a_hopeless_training_fails_with_its_code_and_not_with_success(service: S
     wild = {
         "cell": {"kind": "plrnn", "latent": 10},
         "forcing": {"kind": "none"},
-        "training": {"updates": 60, "sequence_length": 200, "batch_size": 4, "learning_rate": 1.0, "clip_norm": 0},
+        "training": {
+            "updates": 60,
+            "sequence_length": 200,
+            "batch_size": 4,
+            "learning_rate": 1.0,
+            "clip_norm": 0,
+            "restarts": 0,
+        },
     }
     job = service.finish(service.train(dataset_id, wild))
     assert job["status"] in FINISHED and job["status"] == "failed"

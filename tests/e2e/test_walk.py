@@ -12,7 +12,7 @@ from tests.e2e.conftest import Json, Service, lorenz, until
 
 SPEC = {
     "cell": {"kind": "clipped_shplrnn", "latent": 3, "hidden": 30},
-    "training": {"updates": 3000, "sequence_length": 30, "batch_size": 16, "validations": 5},
+    "training": {"updates": 3000, "sequence_length": 30, "batch_size": 16, "validations": 5, "restarts": 0},
 }
 
 

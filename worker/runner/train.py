@@ -73,11 +73,10 @@ def _settle(job: JobFile, analysis: Analysis | None, channel: Channel) -> Plan:
 def _fit(folder: Path, job: JobFile, series: Series, plan: Plan, channel: Channel) -> Fitted:
     channel.send(Stage(stage="training"))
     trainer = _trainer(folder, job, series, plan)
-    total = plan.training.updates
-    started = TrainingStarted(kernel=trainer.kernel, device=trainer.device, update=trainer.update, total=total)
-    channel.send(started)
+    started = {"kernel": trainer.kernel, "device": trainer.device, "update": trainer.update, "total": trainer.total}
+    channel.send(TrainingStarted.model_validate(started))
     try:
-        _train(folder, job, trainer, Reporter(channel, total), channel)
+        _train(folder, job, trainer, Reporter(channel, trainer), channel)
         return trainer.fitted()
     except RunError:
         _send_survivor(folder, trainer, channel)
@@ -101,12 +100,12 @@ def _train(folder: Path, job: JobFile, trainer: Trainer, reporter: Reporter, cha
             stopping = stop_requested()
             if stopping or time.monotonic() >= save_at:
                 reporter.flush()
-                reporter.save(folder, trainer)
+                reporter.save(folder)
                 save_at = time.monotonic() + job.checkpoint_s
             if stopping:
                 return
         reporter.flush()
-        reporter.save(folder, trainer)
+        reporter.save(folder)
 
 
 def _send_survivor(folder: Path, trainer: Trainer, channel: Channel) -> None:
