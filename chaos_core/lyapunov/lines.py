@@ -7,6 +7,7 @@ quasi-periodic one a sum over combinations of two. Chaos and noise leave much of
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from chaos_core.typing import Floats
@@ -14,6 +15,7 @@ from chaos_core.typing import Floats
 __all__ = ["LineSpectrum", "harmonic_fit", "two_frequency_fit"]
 
 Frequencies = tuple[float, ...]
+Complexes = npt.NDArray[np.complex128]
 
 ROWS = 4096
 MOST_HARMONICS = 60
@@ -23,6 +25,7 @@ LEAST_CYCLES = 3
 SUBHARMONICS = (1, 2, 3, 4, 5, 6, 7, 8)
 WORTH_A_FIT = 0.6
 WORTH_MOVING = 0.8
+HOPELESS = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,19 +43,28 @@ class LineSpectrum:
     residual: float
 
 
-def _combinations(frequencies: Frequencies, order: int) -> Floats:
+def _waves(rows: int, frequencies: Frequencies, order: int) -> Complexes:
+    """(T, L) waves exp(2 pi i f t) at the multiples of one frequency, or combinations of two, up to `order`."""
+    t = np.arange(rows) - 0.5 * rows
+    powers = []
+    for frequency in frequencies:
+        turns = np.repeat(np.exp(2j * np.pi * frequency * t)[:, None], order + 1, axis=1)
+        turns[:, 0] = 1.0
+        powers.append(np.cumprod(turns, axis=1))
     if len(frequencies) == 1:
-        return frequencies[0] * np.arange(1.0, order + 1)
+        return powers[0][:, 1:]
     pairs = [(i, j) for i in range(order + 1) for j in range(-order, order + 1) if abs(i) + abs(j) <= order]
-    return np.array([i * frequencies[0] + j * frequencies[1] for i, j in pairs if i > 0 or j > 0])
+    kept = np.array([(i, j) for i, j in pairs if i > 0 or j > 0])
+    second = np.where(kept[:, 1] < 0, powers[1][:, abs(kept[:, 1])].conj(), powers[1][:, abs(kept[:, 1])])
+    waves: Complexes = powers[0][:, kept[:, 0]] * second
+    return waves
 
 
 def _rest(x: Floats, frequencies: Frequencies, order: int) -> Floats:
     """What least squares leaves of x (T, N) beside the combinations of the frequencies up to the order."""
-    t = np.arange(len(x)) - 0.5 * len(x)
-    phase = 2 * np.pi * t[:, None] * _combinations(frequencies, order)
-    basis = np.concatenate([np.ones((len(t), 1)), np.cos(phase), np.sin(phase)], axis=1)
-    gram = basis.T @ basis + 1e-9 * len(t) * np.eye(basis.shape[1])
+    waves = _waves(len(x), frequencies, order)
+    basis = np.concatenate([np.ones((len(x), 1)), waves.real, waves.imag], axis=1)
+    gram = basis.T @ basis + 1e-9 * len(x) * np.eye(basis.shape[1])
     return np.asarray(x - basis @ np.linalg.solve(gram, basis.T @ x), np.float64)
 
 
@@ -125,6 +137,8 @@ def harmonic_fit(x: Floats) -> LineSpectrum | None:
             best, least = base, share
     if not np.isfinite(least):
         return None
+    if least > HOPELESS:
+        return LineSpectrum((best,), _rest(x, (best,), order), least)
     refined = _refined(x, (best,), 0, order, 0.2 * best / strongest)
     rest, finer = _rest(x, (best,), order), _rest(x, refined, order)
     if _share(finer, x) < WORTH_MOVING * _share(rest, x):

@@ -159,7 +159,8 @@ def tangent_growth(
         model: the map.
         block: rows of each block that count.
         burn_in: rows before them, in which the vector turns into the most unstable direction.
-        blocks: most blocks, evenly spread; as many as lie side by side in the series; several offsets are averaged where the model's step is above 1.
+        blocks: most blocks, evenly spread, as many as lie side by side in the series; several offsets are averaged
+            where the model's step is above 1.
         directions: project on that many local principal directions after each step, which removes the spurious
             exponents of a delay embedding; None for a full state.
 

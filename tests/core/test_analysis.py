@@ -23,7 +23,7 @@ from chaos_core.systems import (
     with_noise,
 )
 
-ROWS = 4000
+ROWS = 3000
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ LIGHT = [
     "chaos_core.cells",
     "chaos_core.fitted",
     "chaos_core.forcing",
-    "chaos_core.generate",
+    "chaos_core.generation",
     "chaos_core.metrics",
     "chaos_core.native",
     "chaos_core.observation",
