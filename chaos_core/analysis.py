@@ -6,11 +6,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
-from chaos_core.embedding import Embedding, estimate_lag, theiler_window
+from chaos_core.embedding import Embedding
 from chaos_core.lyapunov.divergence import Divergence
 from chaos_core.lyapunov.fusion import Exponent, estimate_exponent
 from chaos_core.lyapunov.preparation import Prepared, prepare
 from chaos_core.lyapunov.verdict import Finding, Verdict, judge, oscillations, settling_rate
+from chaos_core.reconstruction import estimate_lag, theiler_window
 from chaos_core.series import Series
 
 __all__ = ["Analysis", "DivergenceCurve", "Verdict", "analyse"]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "readme_table"]
 
 MIB = 1024 * 1024
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
@@ -50,3 +50,12 @@ class Settings(BaseSettings):
     max_rows: PositiveInt = Field(50_000_000, description="most rows of a dataset")
     max_columns: PositiveInt = Field(4096, description="most channels of a dataset")
     max_wait_s: PositiveFloat = Field(30.0, description="longest ?wait= of a request")
+
+
+def readme_table() -> str:
+    rows = [
+        f"| `CHAOS_{name.upper()}` | {'in the data folder' if field.default_factory else field.default} "
+        f"| {field.description} |\n"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "| variable | default | meaning |\n|---|---|---|\n" + "".join(rows)

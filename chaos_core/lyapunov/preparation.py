@@ -5,18 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chaos_core.embedding import (
-    MAP_PERIOD,
-    Embedding,
-    choose_embedding,
-    delay_embed,
-    dominant_period,
-    theiler_window,
-    unit_variance,
-)
+from chaos_core.embedding import Embedding, delay_embed, unit_variance
 from chaos_core.errors import TooShort
 from chaos_core.lyapunov.neighbours import Orbit
 from chaos_core.lyapunov.noise import best_window, noise_levels, smooth
+from chaos_core.reconstruction import MAP_PERIOD, choose_embedding, dominant_period, theiler_window
 from chaos_core.series import Series
 from chaos_core.typing import Floats
 

@@ -1,17 +1,15 @@
 import numpy as np
 import pytest
 
-from chaos_core.embedding import (
-    Embedding,
+from chaos_core.embedding import Embedding, delay_embed, unit_variance
+from chaos_core.errors import TooShort
+from chaos_core.reconstruction import (
     choose_embedding,
-    delay_embed,
     dominant_period,
     estimate_dimension,
     estimate_lag,
     theiler_window,
-    unit_variance,
 )
-from chaos_core.errors import TooShort
 from chaos_core.systems import ar1, henon, logistic, lorenz63, sine, white_noise
 
 

@@ -54,6 +54,10 @@ def test_importing_the_core_loads_neither_scipy_nor_torch() -> None:
     assert _loaded_after("chaos_core", "torch", "scipy", "matplotlib") == []
 
 
+def test_the_api_starts_without_scipy_and_matplotlib() -> None:
+    assert _loaded_after("api.app", "scipy", "matplotlib") == []
+
+
 def test_the_runner_loads_no_database_code() -> None:
     assert _loaded_after("worker.runner", "chaos_store", "sqlalchemy", "celery") == []
 
