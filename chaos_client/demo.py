@@ -66,6 +66,8 @@ def walk(client: Client, folder: Path, on_job: Callable[[Json], None], say: Call
     job = client.wait(started["id"], on_job)
     if job["status"] != "succeeded":
         raise ServeError(f"the job {job['id']} {job['status']}: {json.dumps(job['error'], indent=2)}")
+    interval = job["plan"]["interval"]
+    say(f"forcing interval {interval['schedule']}: {interval['why']}")
     files = _download(client, job, folder)
     difference = compare(files["model"].read_bytes(), files["trajectory"].read_bytes())
     return Walk(dataset, analysis["result"], job, difference, files)

@@ -1,4 +1,5 @@
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,19 +29,24 @@ def demo(
 ) -> None:
     """Send a real chaotic recording through the whole service and check what comes out."""
     settings = recipe("laser")
-    console.print(f"[bold]{settings['title']}[/bold]: {settings['about']}")
+    console.print(f"[bold]{settings['title']}[/bold]: {settings['about']}", soft_wrap=True)
     console.print(f"[dim]{settings['credit']}[/dim]", soft_wrap=True)
     began = time.monotonic()
     try:
         with running_service(output / "data") as client, _progress() as progress:
             task = progress.add_task("waiting", total=1.0)
-            result = walk(client, output, lambda job: _show(progress, task, job), progress.console.print)
+            result = walk(client, output, lambda job: _show(progress, task, job), _line(progress))
     except (ServeError, Problem) as error:
         console.print(f"[red]error:[/red] {error}", soft_wrap=True)
         raise typer.Exit(1) from error
     _report(result, time.monotonic() - began)
+    console.print(f"look at all of it: .venv/bin/chaos serve --data-dir {output / 'data'}", soft_wrap=True)
     if not result.largest_difference <= TOLERANCE:
         raise typer.Exit(1)
+
+
+def _line(progress: Progress) -> Callable[[str], None]:
+    return lambda text: progress.console.print(text, soft_wrap=True)
 
 
 def _progress() -> Progress:
@@ -67,11 +73,12 @@ def _report(result: Walk, seconds: float) -> None:
     console.print(table)
     console.print("floor: the same score between the two halves of the true test piece")
     for label, path in result.files.items():
-        console.print(f"{label:>20}  {path}")
+        console.print(f"{label:>20}  {path.resolve()}", soft_wrap=True)
     good = result.largest_difference <= TOLERANCE
     mark = "[green]reproduces[/green]" if good else "[red]does not reproduce[/red]"
     console.print(
-        f"the downloaded model {mark} the stored trajectory: largest difference {result.largest_difference:.1e} std"
+        f"the downloaded model {mark} the stored trajectory: largest difference {result.largest_difference:.1e} std",
+        soft_wrap=True,
     )
     console.print(f"{seconds:.0f} s for the walk ({result.job['kernel']} kernel on {result.job['device']})")
 

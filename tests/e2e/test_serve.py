@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -36,8 +37,13 @@ def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
         time.sleep(0.05)
 
 
-def part(service: psutil.Process, module: str) -> psutil.Process:
-    return next(child for child in service.children() if module in child.cmdline())
+def parts(service: psutil.Process, module: str) -> list[psutil.Process]:
+    found = []
+    for child in service.children():
+        with suppress(psutil.NoSuchProcess):  # a zombie is one too
+            if module in child.cmdline():
+                found.append(child)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -101,11 +107,11 @@ def test_a_taken_port_is_refused_with_a_reason(running: tuple[Path, psutil.Proce
 @pytest.mark.parametrize("module", ["api", "worker"])
 def test_a_killed_part_is_replaced_and_requests_go_on(running: tuple[Path, psutil.Process], module: str) -> None:
     folder, service = running
-    victim = part(service, module)
+    victim = parts(service, module)[0]
     victim.send_signal(signal.SIGKILL)
     with Client.local(folder) as client:
         assert client.get("/v1/jobs")["object"] == "list"
-    until(lambda: any(module in child.cmdline() and child.pid != victim.pid for child in service.children()))
+    until(lambda: any(child.pid != victim.pid for child in parts(service, module)))
     with Client.local(folder) as client:
         assert client.get("/v1/jobs")["object"] == "list"
 
