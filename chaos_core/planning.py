@@ -146,7 +146,7 @@ def _training(words: Mapping[str, Any], facts: Facts, tau: int, notes: list[str]
         "learning_rate_end": float(f"{rate * decay:.3g}"),
         "schedule": schedule,
         "clip_norm": None,
-        "validations": min(16, updates),
+        "validations": min(32 if facts.native else 16, updates),
         "restarts": 2 if facts.native else 0,
         "dtype": Precision.FLOAT32,
         "device": Device.AUTO,

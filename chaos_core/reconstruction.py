@@ -31,7 +31,14 @@ MAP_PERIOD = 6.0
 COARSE_PERIOD = 12.0
 """Fewer rows per period than this: successive rows tell enough apart for an embedding."""
 
+DEEP = 0.8
+"""A minimum of the mutual information counts below this share of its value at one row: on a pure oscillation, whose
+past tells all of its future at any lag, the curve is flat and its minima are accidents."""
+
 MAX_DIM = 8
+SAME = 1e-3
+"""Points closer than this, in standard deviations, are one point: periodic data come back to rounding errors."""
+
 REFERENCES = 2000
 CANDIDATES = 24
 
@@ -91,10 +98,10 @@ def _information(ranks: Ints, lag: int) -> float:
 
 def _information_lag(x: Floats, longest: int) -> int | None:
     ranks = np.argsort(np.argsort(x, kind="stable")) * BINS // len(x)
-    before, here = np.inf, _information(ranks, 1)
+    first = before = here = _information(ranks, 1)
     for lag in range(2, longest + 1):
         after = _information(ranks, lag)
-        if after > here <= before:
+        if after > here <= before and here < DEEP * first:
             return lag - 1
         before, here = here, after
     return None
@@ -127,10 +134,12 @@ def estimate_lag(x: Floats, period: float) -> tuple[int, LagSource]:
 def _false_share(x: Floats, embedding: Embedding, theiler: int) -> float:
     """Share of points whose nearest neighbour goes away once the next row is looked at too."""
     wider = delay_embed(x, Embedding(dim=embedding.dim + 1, lag=embedding.lag))
-    extra, z = wider[:, : x.shape[1]], wider[:, x.shape[1] :]
+    rows = np.sort(np.unique(np.round(wider[:, x.shape[1] :] / SAME), axis=0, return_index=True)[1])
+    extra, z = wider[rows, : x.shape[1]], wider[rows, x.shape[1] :]
     references = np.linspace(0, len(z) - 1, min(REFERENCES, len(z))).astype(np.int64)
     distance, index = cKDTree(z).query(z[references], k=min(CANDIDATES, len(z)))
-    allowed = (np.abs(index - references[:, None]) > theiler) & (distance > 0)
+    apart = np.abs(rows[index] - rows[references, None])
+    allowed = apart > (theiler if (apart > theiler).any() else 0)
     pick = allowed.argmax(axis=1)
     kept = np.flatnonzero(allowed.any(axis=1))
     if kept.size == 0:

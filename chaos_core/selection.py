@@ -151,7 +151,7 @@ class Judge:
         seen = measured(settled(runs, self.discard_share), self.noise, self.preset)
         geometry = [self._geometry(run) for run in seen]
         piece = self.truth[-seen.shape[1] :]
-        spectra = [d_h(piece, run, preset=self.preset).value for run in seen[: self.first]]
+        spectra = [d_h(piece, run, preset=self.preset, floor=False).value for run in seen[: self.first]]
         hellinger = [WORST_D_H if value is None else value for value in spectra]
         score = float(np.mean(geometry) + np.mean(hellinger))
         return Judgement(Fate.LIVING, float(np.mean(geometry)), float(np.mean(hellinger)), score)
@@ -175,4 +175,4 @@ class Judge:
         if true.shape[1] > binned:
             axes = np.linalg.svd(true[:LEADING_ROWS] - true.mean(axis=0), full_matrices=False)[2][:DELAYS_COMPARED]
             true, generated = true @ axes.T, generated @ axes.T
-        return d_stsp(true, generated, preset=self.preset).value
+        return d_stsp(true, generated, preset=self.preset, floor=False).value

@@ -120,27 +120,28 @@ def still_channel(x: Floats, role: str) -> str | None:
     return f"{role} is constant in column {column} ({low[column]:g} in every row)"
 
 
-def score_with_floor(measure: Callable[[Floats, Floats], Outcome], true: Floats, other: Floats) -> Score:
+def score_with_floor(
+    measure: Callable[[Floats, Floats], Outcome], true: Floats, other: Floats, *, floor: bool = True
+) -> Score:
     """Measures the pair, and the two halves of `true` for the floor.
 
     Args:
         measure: the metric on two (T, N) series.
         true: (T, N).
         other: (T', N).
+        floor: False leaves the halves out, for comparisons by the thousand.
 
     Returns:
         The score; `detail` holds the lengths (`rows_true`, `rows_other`, `floor_rows`), and `floor_reason` where the
         halves give no number. The second half has one row more where T is odd.
     """
     found = measure(true, other)
+    detail: Detail = {**found.detail, "rows_true": len(true), "rows_other": len(other)}
+    if not floor:
+        return Score(value=found.value, floor=None, reason=found.reason, detail=detail)
     middle = len(true) // 2
-    floor = measure(true[:middle], true[middle:])
-    detail: Detail = {
-        **found.detail,
-        "rows_true": len(true),
-        "rows_other": len(other),
-        "floor_rows": [middle, len(true) - middle],
-    }
-    if floor.reason is not None:
-        detail["floor_reason"] = floor.reason
-    return Score(value=found.value, floor=floor.value, reason=found.reason, detail=detail)
+    halves = measure(true[:middle], true[middle:])
+    detail["floor_rows"] = [middle, len(true) - middle]
+    if halves.reason is not None:
+        detail["floor_reason"] = halves.reason
+    return Score(value=found.value, floor=halves.value, reason=found.reason, detail=detail)

@@ -11,7 +11,7 @@ from chaos_core.typing import Floats
 __all__ = ["d_h", "power_spectrum"]
 
 
-def d_h(true: Any, generated: Any, *, preset: str = "dsr-v1") -> Score:
+def d_h(true: Any, generated: Any, *, preset: str = "dsr-v1", floor: bool = True) -> Score:
     """Hellinger distance of smoothed power spectra, averaged over channels: 0 is equal, 1 is no common frequency.
 
     D_H = mean over channels of sqrt(sum_f (sqrt p_f - sqrt q_f)^2 / 2), where p and q are the smoothed periodograms
@@ -22,6 +22,7 @@ def d_h(true: Any, generated: Any, *, preset: str = "dsr-v1") -> Score:
         generated: (T', N) or (T',). The longer series is cut to the length of the shorter one, since a periodogram's
             frequencies depend on the length.
         preset: the settings; "dsr-v1" by default.
+        floor: False leaves the floor out, which costs as much as the value.
 
     Returns:
         Score, dimensionless. `value` is None where a series holds a non-finite entry or a constant channel (which
@@ -48,7 +49,7 @@ def d_h(true: Any, generated: Any, *, preset: str = "dsr-v1") -> Score:
             found = _of_segments(one, other, chosen.spectrum)
         return found._replace(detail={"preset": chosen.name, **found.detail})
 
-    return score_with_floor(measure, truth, run)
+    return score_with_floor(measure, truth, run, floor=floor)
 
 
 def power_spectrum(x: Floats, *, sigma: float = 20.0, radius: float = 4.0) -> Floats:

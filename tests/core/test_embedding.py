@@ -64,6 +64,13 @@ def test_a_scalar_lorenz_series_is_embedded_in_three_or_four_dimensions_with_a_l
     assert 0.1 <= 0.02 * embedding.lag <= 0.25
 
 
+@pytest.mark.parametrize("period", [41.3, 100.0])
+def test_a_sine_is_embedded_in_two_dimensions_with_a_lag_of_a_fraction_of_its_period(period: float) -> None:
+    embedding = choose_embedding(sine(6000, period=period).x, period, theiler_window(period))
+    assert embedding.dim == 2
+    assert period / 8 <= embedding.lag <= period / 4
+
+
 def test_a_coarsely_sampled_flow_takes_lag_one_and_sees_a_whole_period() -> None:
     x = lorenz63(4000, 0.12).x[:, 2:]
     period = dominant_period(x)
