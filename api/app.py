@@ -1,11 +1,13 @@
 """`create_app(settings)` makes the service; `uvicorn --factory api.app:create_app` runs it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from chaos_store.broker import make_celery
 from chaos_store.engine import open_async_database, open_database
@@ -40,13 +42,15 @@ TAGS = [
 RESOURCES = (datasets.router, analyses.router, jobs.router, models.router, trajectories.router, artifacts.router)
 
 
-class Api(FastAPI):
-    def openapi(self) -> dict[str, Any]:
-        if self.openapi_schema is None:
-            document = super().openapi()
-            problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            document["components"]["schemas"] |= problem.pop("$defs", {}) | {"Problem": problem}
-        return self.openapi_schema or document
+def _with_problem(openapi: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    @cache
+    def document() -> dict[str, Any]:
+        made = openapi()
+        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        made["components"]["schemas"] |= problem.pop("$defs", {}) | {"Problem": problem}
+        return made
+
+    return document
 
 
 @asynccontextmanager
@@ -61,7 +65,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings()
-    app = Api(
+    app = FastAPIOffline(
         title="chaos service",
         version=VERSION,
         description=DESCRIPTION,
@@ -70,6 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_lifespan,
         separate_input_output_schemas=False,
     )
+    app.openapi = _with_problem(app.openapi)  # type: ignore[method-assign]
     app.state.context = Context(
         settings=settings,
         database=open_async_database(settings),

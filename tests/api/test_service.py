@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -25,7 +26,11 @@ async def test_health_needs_no_key_and_all_is_well(client: httpx.AsyncClient) ->
     assert (ready.status_code, ready.json()) == (
         200, {"status": "ok", "checks": {"database": "ok", "migrations": "ok", "broker": "ok"}},
     )  # fmt: skip
-    assert (await client.get("/docs")).status_code == 200
+    page = await client.get("/docs")
+    assert page.status_code == 200
+    sources = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(sources) >= 2
+    assert [(await client.get(source)).status_code for source in sources] == [200] * len(sources)
     assert (await client.get("/openapi.json")).json()["openapi"].startswith("3.")
 
 
