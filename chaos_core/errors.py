@@ -270,10 +270,10 @@ class Exploded(RunError):
 
 
 class Collapsed(RunError):
-    """The free run stands still: its spread is below 1 % of the data's; field `update`."""
+    """The free run stands still, or shrinks below 20 % of the data's spread; field `update`."""
 
     code = "collapsed"
-    title = "The free run collapses to a point"
+    title = "The free run collapses to a point or a small orbit"
     remedy = "Force more often (smaller tau), train longer, or try another seed."
 
 

@@ -17,6 +17,8 @@ __all__ = ["LONGEST_RUN", "Fate", "Judge", "Judgement", "coordinates", "fate_of"
 
 BOX_FACTOR = 10.0
 STILL_SHARE = 0.01
+SMALL_SHARE = 0.2
+LEAST_SIGNAL = 0.1
 LONGEST_RUN = 250_000
 DELAYS_COMPARED = 3
 LEADING_ROWS = 10_000
@@ -54,21 +56,23 @@ def fate_of(x: Floats, low: Floats, high: Floats, spread: Floats) -> Fate:
     """What a free run did, by the two rules of this program.
 
     Exploded: not finite, or farther from the middle of the data's box than ten times its half-width in a channel.
-    Collapsed: the standard deviation of every channel, over the whole run or over its last fifth, is below 1 % of
-    the data's: it stands still, or came to rest.
+    Collapsed: it stands still or came to rest (over its last fifth the standard deviation of every channel is below
+    1 % of the data's), or it shrank to a small orbit (below 20 % over all but its first fifth): a network whose
+    gradients explode learns the mean of the data and a ripple around it.
 
     Args:
         x: (T, N) the run.
         low, high: (N,) the box of the data.
-        spread: (N,) standard deviations of the data.
+        spread: (N,) standard deviations of the data, without their measuring noise.
     """
     with np.errstate(all="ignore"):
         far = np.abs(x - (low + high) / 2) > BOX_FACTOR * (high - low) / 2
         if not np.isfinite(x).all() or far.any():
             return Fate.EXPLODED
-        tail = x[-max(2, len(x) // 5) :]
-        still = [bool((piece.std(axis=0) < STILL_SHARE * spread).all()) for piece in (x, tail)]
-    return Fate.COLLAPSED if any(still) else Fate.LIVING
+        fifth = max(2, len(x) // 5)
+        still = (x[-fifth:].std(axis=0) < STILL_SHARE * spread).all()
+        small = (x[fifth:].std(axis=0) < SMALL_SHARE * spread).all()
+    return Fate.COLLAPSED if still or small else Fate.LIVING
 
 
 def settled(x: Floats, discard_share: float) -> Floats:
@@ -143,9 +147,9 @@ class Judge:
 
     def _judged(self, params: NumpyParams, starts: Floats) -> Judgement:
         runs = self._runs(params, starts)
-        low, high, spread = self.truth.min(axis=0), self.truth.max(axis=0), self.truth.std(axis=0)
+        low, high = self.truth.min(axis=0), self.truth.max(axis=0)
         for run in runs:
-            fate = fate_of(run, low, high, spread)
+            fate = fate_of(run, low, high, self._signal())
             if fate is not Fate.LIVING:
                 return Judgement(fate)
         seen = measured(settled(runs, self.discard_share), self.noise, self.preset)
@@ -155,6 +159,13 @@ class Judge:
         hellinger = [WORST_D_H if value is None else value for value in spectra]
         score = float(np.mean(geometry) + np.mean(hellinger))
         return Judgement(Fate.LIVING, float(np.mean(geometry)), float(np.mean(hellinger)), score)
+
+    def _signal(self) -> Floats:
+        """Standard deviation of each channel of the truth without its measuring noise."""
+        whole = self.truth.std(axis=0)
+        noise = np.asarray(self.noise) if self.noise else np.zeros_like(whole)
+        signal: Floats = np.sqrt(np.maximum(whole**2 - noise**2, (LEAST_SIGNAL * whole) ** 2))
+        return signal
 
     def _runs(self, params: NumpyParams, starts: Floats) -> Floats:
         """(K, steps, N) in scaled units."""

@@ -180,7 +180,7 @@ class Trainer:
             f"none of the {self.plan.training.validations} judged states lives; the last one at update {self.update}"
         )
         if self._fate is Fate.COLLAPSED:
-            return Collapsed(f"{where} comes to rest in a free run", update=self.update)
+            return Collapsed(f"{where} comes to rest, or shrinks to a small orbit, in a free run", update=self.update)
         return Exploded(f"{where} leaves ten times the box of the data in a free run", update=self.update)
 
     def checkpoint(self) -> bytes:

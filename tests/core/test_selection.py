@@ -33,6 +33,12 @@ def test_a_run_that_stands_still_or_comes_to_rest_has_collapsed() -> None:
     assert fate_of(damped, LOW, HIGH, SPREAD) is Fate.COLLAPSED
 
 
+def test_a_run_that_shrinks_to_a_small_orbit_has_collapsed() -> None:
+    assert fate_of(0.18 * CIRCLE, LOW, HIGH, SPREAD) is Fate.COLLAPSED
+    assert fate_of(0.25 * CIRCLE, LOW, HIGH, SPREAD) is Fate.LIVING
+    assert fate_of(0.18 * CIRCLE, LOW, HIGH, 0.5 * SPREAD) is Fate.LIVING
+
+
 def test_a_channel_that_rests_while_another_moves_is_living() -> None:
     assert fate_of(CIRCLE * [1.0, 0.0], LOW, HIGH, SPREAD) is Fate.LIVING
 
