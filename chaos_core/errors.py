@@ -10,7 +10,7 @@ ChaosError
 │   └── UnknownKind, Inconsistent, SpecTooLarge
 └── RunError             the work itself failed
     ├── Diverged, Exploded, Collapsed
-    └── OutOfMemory, Stalled, TimeLimit, CheckpointUnreadable, RunnerCrashed
+    └── OutOfMemory, DiskLimit, Stalled, TimeLimit, CheckpointUnreadable, RunnerCrashed
 
 Positions: `row` is the index counted from 0, as in `x[row]`; `line` is the line of a text file counted from 1;
 `column` is the channel's name.
@@ -27,6 +27,7 @@ __all__ = [
     "ColumnNotNumeric",
     "ConstantChannel",
     "DataError",
+    "DiskLimit",
     "Diverged",
     "EmptyData",
     "Exploded",
@@ -291,6 +292,14 @@ class Stalled(RunError):
     code = "stalled"
     title = "The run made no progress"
     remedy = "Retry the job; if it stalls again, report it with the job id."
+
+
+class DiskLimit(RunError):
+    """The run wrote more files than allowed; fields `value`, `limit`."""
+
+    code = "disk_limit"
+    title = "The run used too much disk"
+    remedy = "Ask for a smaller network or a shorter free run."
 
 
 class TimeLimit(RunError):

@@ -4,25 +4,35 @@ StoreError
 ├── NotFound         no such thing in this project
 ├── BadCursor        a page cursor that this service did not make
 ├── WrongState       the thing is not in a state that allows it
-│   └── NotCancellable, PlanFrozen, DatasetNotReady
+│   ├── NotCancellable, NotPausable, NotResumable, NotRetryable, NotDeletable
+│   └── PlanFrozen, DatasetNotReady, DatasetInUse
 ├── UploadCancelled  the job that should have read the upload was cancelled
 ├── LeaseLost        another worker has, or may have, the job
 ├── WorkerLost       no worker finished the job in the attempts allowed
 ├── BlobCorrupt      the stored bytes are not what was stored
-└── QuotaExceeded    the project has no room left
+├── QueueFull        more jobs wait than the service takes
+├── StorageFull      the service has no room for more bytes
+└── BackupRefused    a file that is no backup, or a database that is not empty
 """
 
 from chaos_core.errors import ChaosError
 
 __all__ = [
+    "BackupRefused",
     "BadCursor",
     "BlobCorrupt",
+    "DatasetInUse",
     "DatasetNotReady",
     "LeaseLost",
     "NotCancellable",
+    "NotDeletable",
     "NotFound",
+    "NotPausable",
+    "NotResumable",
+    "NotRetryable",
     "PlanFrozen",
-    "QuotaExceeded",
+    "QueueFull",
+    "StorageFull",
     "StoreError",
     "UploadCancelled",
     "WorkerLost",
@@ -68,6 +78,46 @@ class NotCancellable(WrongState):
     code = "job_not_cancellable"
     title = "The job has already finished"
     remedy = "Nothing is left to cancel."
+
+
+class NotPausable(WrongState):
+    """Only a queued or running job can be paused; field `status`."""
+
+    code = "job_not_pausable"
+    title = "The job cannot be paused"
+    remedy = "Pause a job while its status is `queued` or `running`."
+
+
+class NotResumable(WrongState):
+    """Only a paused job can be resumed; field `status`."""
+
+    code = "job_not_resumable"
+    title = "The job is not paused"
+    remedy = "Resume a job while its status is `paused`; one that is `pausing` will be so within seconds."
+
+
+class NotRetryable(WrongState):
+    """Only a failed or cancelled job can be retried; field `status`."""
+
+    code = "job_not_retryable"
+    title = "The job cannot be retried"
+    remedy = "Retry a job that has failed or was cancelled; post a new job to train again."
+
+
+class NotDeletable(WrongState):
+    """A job that is under way cannot be deleted; field `status`."""
+
+    code = "job_not_deletable"
+    title = "The job is not finished"
+    remedy = "Cancel the job, wait for its end, then delete it."
+
+
+class DatasetInUse(WrongState):
+    """Jobs were made with the dataset; fields `dataset_id`, `jobs`, `unfinished`."""
+
+    code = "dataset_in_use"
+    title = "Jobs use the dataset"
+    remedy = "Delete its jobs first, or pass cascade=true to delete them with it once all of them are finished."
 
 
 class PlanFrozen(WrongState):
@@ -118,9 +168,25 @@ class BlobCorrupt(StoreError):
     remedy = "Restore the database from a backup, or run the job again."
 
 
-class QuotaExceeded(StoreError):
-    """The project has no room left; fields `value`, `limit`."""
+class QueueFull(StoreError):
+    """More jobs wait than the service takes; fields `value`, `limit`."""
 
-    code = "quota_exceeded"
-    title = "The project's quota is used up"
-    remedy = "Delete what is no longer needed, or ask for a larger quota."
+    code = "queue_full"
+    title = "Too many jobs are waiting"
+    remedy = "Post the job again later: Retry-After says when."
+
+
+class StorageFull(StoreError):
+    """The service has no room for more bytes; fields `value`, `limit` where a limit was crossed."""
+
+    code = "storage_full"
+    title = "The service has no room left"
+    remedy = "Delete datasets and jobs that are no longer needed, or give the service more room, and try again."
+
+
+class BackupRefused(StoreError):
+    """A file that is no backup of this service, or a database that already holds rows."""
+
+    code = "backup_refused"
+    title = "The backup cannot be restored"
+    remedy = "Give a file that `chaos admin backup` wrote, and a database without rows."

@@ -1,7 +1,7 @@
 """One class of settings, read from the environment with the prefix CHAOS_."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -38,10 +38,23 @@ class Settings(BaseSettings):
     reap_s: PositiveFloat = Field(2.0, description="lost and unclaimed jobs are looked for this often")
     poll_s: PositiveFloat = Field(5.0, description="a worker asks the database for a job this often")
     rewake_s: PositiveFloat = Field(5.0, description="a queued job is announced again after so long")
-    worker_slots: PositiveInt = Field(1, description="jobs one worker runs at a time")
+    worker_slots: PositiveInt = Field(1, description="training jobs one worker runs at a time")
+    worker_kinds: Literal["all", "train", "light"] = Field(
+        "all", description="what a worker takes: light jobs (analyses, reading of uploads), trainings, or all"
+    )
     max_attempts: PositiveInt = Field(5, description="attempts in a row without a new checkpoint before a job fails")
     checkpoint_s: PositiveFloat = Field(30.0, description="a running job is saved this often")
+    keep_checkpoints: PositiveInt = Field(2, description="newest checkpoints kept of a job, beside the best")
     cancel_grace_s: PositiveFloat = Field(3.0, description="time between asking a runner to stop and killing it")
+
+    job_wall_s: PositiveFloat | None = Field(None, description="longest run of one job; empty: no limit")
+    job_memory_bytes: PositiveInt | None = Field(None, description="memory of one job; empty: 3/4 of the machine's")
+    job_stall_s: PositiveFloat = Field(600.0, description="a job without progress for so long is ended")
+    job_disk_bytes: PositiveInt = Field(4096 * MIB, description="scratch files of one job")
+    max_queued_jobs: PositiveInt = Field(10_000, description="most jobs that wait; more are refused")
+    max_blob_bytes: PositiveInt | None = Field(None, description="most stored bytes; empty: what the disk holds")
+    gc_s: PositiveFloat = Field(600.0, description="unused bytes and expired jobs are looked for this often")
+    gc_grace_s: PositiveFloat = Field(3600.0, description="unused bytes younger than this are left alone")
 
     inline_upload_bytes: PositiveInt = Field(64 * MIB, description="uploads up to this size are parsed at once")
     max_upload_bytes: PositiveInt = Field(1024 * MIB, description="largest upload accepted")

@@ -14,6 +14,8 @@ class Kind(StrEnum):
 class State(StrEnum):
     queued = "queued"
     running = "running"
+    pausing = "pausing"
+    paused = "paused"
     cancelling = "cancelling"
     succeeded = "succeeded"
     failed = "failed"
@@ -25,31 +27,51 @@ class Event(StrEnum):
     release = "release"
     lose_lease = "lose_lease"
     exhaust = "exhaust"
+    pause = "pause"
+    confirm_pause = "confirm_pause"
+    resume = "resume"
     cancel = "cancel"
     confirm_cancel = "confirm_cancel"
     succeed = "succeed"
     fail = "fail"
+    retry = "retry"
 
 
 TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.queued, Event.claim): State.running,
+    (State.queued, Event.pause): State.paused,
     (State.queued, Event.cancel): State.cancelled,
     (State.running, Event.release): State.queued,
     (State.running, Event.lose_lease): State.queued,
     (State.running, Event.exhaust): State.failed,
+    (State.running, Event.pause): State.pausing,
     (State.running, Event.cancel): State.cancelling,
     (State.running, Event.succeed): State.succeeded,
     (State.running, Event.fail): State.failed,
+    (State.pausing, Event.release): State.paused,
+    (State.pausing, Event.lose_lease): State.paused,
+    (State.pausing, Event.exhaust): State.failed,
+    (State.pausing, Event.confirm_pause): State.paused,
+    (State.pausing, Event.cancel): State.cancelling,
+    (State.pausing, Event.succeed): State.succeeded,
+    (State.pausing, Event.fail): State.failed,
+    (State.paused, Event.resume): State.queued,
+    (State.paused, Event.cancel): State.cancelled,
     (State.cancelling, Event.release): State.cancelled,
     (State.cancelling, Event.lose_lease): State.cancelled,
     (State.cancelling, Event.exhaust): State.cancelled,
     (State.cancelling, Event.confirm_cancel): State.cancelled,
     (State.cancelling, Event.succeed): State.succeeded,
     (State.cancelling, Event.fail): State.cancelled,
+    (State.failed, Event.retry): State.queued,
+    (State.cancelled, Event.retry): State.queued,
 }
 
-LIVE = frozenset({State.running, State.cancelling})
+LIVE = frozenset({State.running, State.pausing, State.cancelling})
+"""A worker has the job."""
+
 FINISHED = frozenset({State.succeeded, State.failed, State.cancelled})
+"""Nothing happens any more unless a client asks for a retry."""
 
 
 def sources(event: Event) -> dict[State, State]:

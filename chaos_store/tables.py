@@ -17,6 +17,7 @@ __all__ = [
     "Base",
     "Blob",
     "BlobChunk",
+    "Checkpoint",
     "Dataset",
     "Job",
     "JobEvent",
@@ -57,6 +58,7 @@ class Project(Base):
 
     id: Mapped[str] = mapped_column(primary_key=True, default=lambda: new_id("prj"))
     name: Mapped[str]
+    retention_s: Mapped[float | None]
     created_at: Mapped[float] = mapped_column(default=now())
 
 
@@ -89,6 +91,7 @@ class BlobChunk(Base):
     content: Mapped[str] = mapped_column(primary_key=True)
     idx: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     data: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[float | None] = mapped_column(default=now())
 
 
 class Dataset(Base):
@@ -148,6 +151,7 @@ class Job(Base):
     plan_hash: Mapped[str | None]
     seed: Mapped[int] = mapped_column(BigInteger, default=0)
     labels: Mapped[Json] = mapped_column(default=dict)
+    limits: Mapped[Json] = mapped_column(default=dict)
 
     attempt: Mapped[int] = mapped_column(default=0)
     attempts_since_checkpoint: Mapped[int] = mapped_column(default=0)
@@ -163,7 +167,6 @@ class Job(Base):
     progress_total: Mapped[int | None] = mapped_column(BigInteger)
     kernel: Mapped[str | None]
     device: Mapped[str | None]
-    checkpoint_sha256: Mapped[str | None] = mapped_column(ForeignKey("blob.sha256"), index=True)
     checkpoint_update: Mapped[int | None] = mapped_column(BigInteger)
 
     scores: Mapped[Json | None]
@@ -185,6 +188,22 @@ class JobEvent(Base):
     job_id: Mapped[str] = mapped_column(ForeignKey("job.id"))
     type: Mapped[str]
     data: Mapped[Json] = mapped_column(default=dict)
+    created_at: Mapped[float] = mapped_column(default=now())
+
+
+class Checkpoint(Base):
+    """A state of a training to go on from. The one with `best` holds the best state found so far."""
+
+    __tablename__ = "checkpoint"
+    __table_args__ = (UniqueConstraint("job_id", "update"),)
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=lambda: new_id("ckpt"))
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"))
+    update: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(ForeignKey("blob.sha256"), index=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    best: Mapped[bool] = mapped_column(default=False)
+    damaged_at: Mapped[float | None]
     created_at: Mapped[float] = mapped_column(default=now())
 
 

@@ -143,6 +143,7 @@ EXIT_CODES: dict[str, int] = {
     "time_limit": 86,
     "checkpoint_unreadable": 87,
     "runner_crashed": 88,
+    "disk_limit": 89,
 }
 """One code per RunError; everything that blames the data or the spec ends with EXIT_REFUSED."""
 
