@@ -1,14 +1,17 @@
-"""One class of settings, read from the environment with the prefix CHAOS_."""
+"""One class of settings, read from the environment with the prefix CHAOS_ and from files of secrets."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
 __all__ = ["Settings", "readme_table"]
 
 MIB = 1024 * 1024
+SECRETS_DIR = "/run/secrets"
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 
@@ -20,15 +23,25 @@ def _embedded_broker(values: dict[str, Any]) -> str:
     return f"redis+socket://{values['data_dir'] / 'run' / 'broker.sock'}"
 
 
+def _with_password(url: str, password: SecretStr | None) -> str:
+    parts = urlsplit(url)
+    if password is None or parts.password is not None or parts.scheme.startswith("sqlite"):
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user}:{quote(password.get_secret_value(), safe='')}@{host}").geturl()
+
+
 class Settings(BaseSettings):
-    """Laptop defaults; each field is the environment variable CHAOS_<NAME>."""
+    """Laptop defaults; each field is the environment variable CHAOS_<NAME>, or the file chaos_<name> of secrets."""
 
     model_config = SettingsConfigDict(env_prefix="CHAOS_", frozen=True, extra="ignore")
 
     data_dir: Folder = Field(Path("data"), validate_default=True, description="folder of database, broker and scratch")
+    database_password: SecretStr | None = Field(None, description="put into a database URL that has none")
     database_url: str = Field(
         default_factory=_embedded_database, description="sqlite:///path or postgresql://user:password@host/name"
     )
+    broker_password: SecretStr | None = Field(None, description="put into a broker URL that has none")
     broker_url: str = Field(default_factory=_embedded_broker, description="redis://host/0 or redis+socket:///path")
     host: str = Field("127.0.0.1", description="address the API listens on")
     port: int = Field(8000, ge=0, le=65535, description="port of the API; 0 takes any free one")
@@ -63,6 +76,25 @@ class Settings(BaseSettings):
     max_rows: PositiveInt = Field(50_000_000, description="most rows of a dataset")
     max_columns: PositiveInt = Field(4096, description="most channels of a dataset")
     max_wait_s: PositiveFloat = Field(30.0, description="longest ?wait= of a request")
+
+    @field_validator("database_url", "broker_url")
+    @classmethod
+    def _complete(cls, url: str, info: ValidationInfo) -> str:
+        return _with_password(url, info.data.get(str(info.field_name).replace("_url", "_password")))
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del dotenv_settings, file_secret_settings
+        folder = Path(os.environ.get("CHAOS_SECRETS_DIR", SECRETS_DIR))
+        secrets = (SecretsSettingsSource(settings_cls, folder),) if folder.is_dir() else ()
+        return (init_settings, env_settings, *secrets)
 
 
 def readme_table() -> str:

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import make_url
 
 from chaos_store.settings import Settings
 
@@ -34,6 +35,36 @@ def test_the_folder_is_absolute_so_that_all_processes_mean_the_same_one() -> Non
 def test_senseless_values_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         Settings.model_validate(values)
+
+
+@pytest.fixture
+def secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("CHAOS_SECRETS_DIR", str(tmp_path))
+    return tmp_path
+
+
+def test_secrets_come_from_files_and_complete_the_urls(monkeypatch: pytest.MonkeyPatch, secrets: Path) -> None:
+    (secrets / "chaos_database_password").write_text("p@ss/word:1\n")
+    (secrets / "chaos_broker_password").write_text("hush\n")
+    monkeypatch.setenv("CHAOS_DATABASE_URL", "postgresql://chaos@postgres/chaos")
+    monkeypatch.setenv("CHAOS_BROKER_URL", "redis://valkey:6379/0")
+    settings = Settings()
+    url = make_url(settings.database_url)
+    assert (url.username, url.password, url.host, url.database) == ("chaos", "p@ss/word:1", "postgres", "chaos")
+    assert settings.broker_url == "redis://:hush@valkey:6379/0"
+    assert "p@ss" not in repr(settings.database_password)
+
+
+def test_a_whole_url_may_be_a_secret_and_the_environment_comes_first(
+    monkeypatch: pytest.MonkeyPatch, secrets: Path
+) -> None:
+    (secrets / "chaos_database_url").write_text("postgresql://chaos:inside@postgres/chaos\n")
+    (secrets / "chaos_database_password").write_text("unused")
+    (secrets / "chaos_broker_url").write_text("redis://from-file/0")
+    monkeypatch.setenv("CHAOS_BROKER_URL", "redis://from-environment/0")
+    settings = Settings()
+    assert settings.database_url == "postgresql://chaos:inside@postgres/chaos"
+    assert settings.broker_url == "redis://from-environment/0"
 
 
 def test_each_field_says_what_it_is() -> None:
