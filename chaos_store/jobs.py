@@ -1,16 +1,16 @@
 """Jobs: what clients ask, what workers do with them, and what becomes of those that workers lose."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Select, case, delete, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, case, delete, func, literal, not_, or_, select, update
 from sqlalchemy.orm import Session
 
 from .engine import insert_for, now
-from .errors import DatasetNotReady, NotCancellable, NotFound, PlanFrozen, WorkerLost
+from .errors import DatasetNotReady, NotFound, PlanFrozen, QueueFull, WorkerLost
 from .paging import window
-from .states import FINISHED, Event, Kind, State
+from .states import LIVE, Event, Kind, State, sources
 from .tables import Dataset, Job, JobEvent, Metric
 from .transitions import Claim, conclude, held, hold, record, transition, write
 
@@ -19,10 +19,12 @@ __all__ = [
     "MetricRow",
     "Progress",
     "Wake",
+    "abandon",
     "add_metrics",
     "claim",
     "claimable",
     "confirm_cancel",
+    "confirm_pause",
     "create",
     "events",
     "fail",
@@ -38,8 +40,6 @@ __all__ = [
     "reap",
     "record_event",
     "release",
-    "request_cancel",
-    "save_checkpoint",
     "succeed",
 ]
 
@@ -81,6 +81,8 @@ def create(
     spec: Mapping[str, Any] | None = None,
     seed: int = 0,
     labels: Mapping[str, str] | None = None,
+    limits: Mapping[str, Any] | None = None,
+    max_queued: int | None = None,
 ) -> Job:
     """A queued job. `woken_at` is set at once: a wake-up call that never came is repeated by the reaper."""
     status = session.scalar(select(Dataset.status).where(Dataset.project_id == project_id, Dataset.id == dataset_id))
@@ -88,6 +90,8 @@ def create(
         raise NotFound(f"There is no dataset {dataset_id}.", kind="dataset", id=dataset_id)
     if status != "ready" and kind != Kind.ingest:
         raise DatasetNotReady(f"Dataset {dataset_id} is {status}.", dataset_id=dataset_id, status=status)
+    if max_queued is not None:
+        _require_room(session, max_queued)
     job = Job(
         project_id=project_id,
         kind=kind,
@@ -96,6 +100,7 @@ def create(
         spec=dict(spec or {}),
         seed=seed,
         labels=dict(labels or {}),
+        limits=dict(limits or {}),
         max_attempts=max_attempts,
         woken_at=now(),
     )
@@ -103,6 +108,14 @@ def create(
     session.flush()
     record(session, job.id, "status", {"status": job.status, "event": "create", "attempt": 0})
     return job
+
+
+def _require_room(session: Session, max_queued: int) -> None:
+    """Counts no further than to the limit, over all projects."""
+    waiting = select(Job.id).where(Job.status == State.queued.value).limit(max_queued).subquery()
+    count = session.scalar(select(func.count()).select_from(waiting)) or 0
+    if count >= max_queued:
+        raise QueueFull(f"{count} jobs wait already.", value=count, limit=max_queued)
 
 
 def get(project_id: str, job_id: str) -> Select[Job]:
@@ -139,23 +152,6 @@ def metrics(
     return mine.where(Metric.step > after_step).order_by(Metric.name, Metric.step)
 
 
-def request_cancel(session: Session, project_id: str, job_id: str) -> Job:
-    """Cancels a queued job at once and asks a running one to stop; asking twice is asking once."""
-    jobs = transition(session, Event.cancel, Job.project_id == project_id, Job.id == job_id)
-    if jobs:
-        return jobs[0]
-    job = session.scalar(get(project_id, job_id))
-    if job is None:
-        raise NotFound(f"There is no job {job_id}.", kind="job", id=job_id)
-    if job.status in FINISHED:
-        raise NotCancellable(f"The job has already {_ended(job.status)}.", status=job.status)
-    return job
-
-
-def _ended(status: str) -> str:
-    return "been cancelled" if status == State.cancelled else status
-
-
 def claimable(limit: int = 1, *, kinds: Iterable[str] | None = None) -> Select[str, str]:
     """Id and kind of due jobs that nobody has, oldest first."""
     due = select(Job.id, Job.kind).where(Job.status == State.queued.value, Job.not_before <= now())
@@ -181,7 +177,7 @@ def claim(session: Session, job_id: str, worker: str, ttl_s: float) -> Claim | N
     if not jobs:
         return None
     job = jobs[0]
-    if job.attempt > 1:
+    if job.fence > 1:
         resumed = -1 if job.checkpoint_update is None else job.checkpoint_update
         session.execute(delete(Metric).where(Metric.job_id == job.id, Metric.step > resumed))
     fields = Claim.__dataclass_fields__.keys() - {"job_id"}
@@ -189,7 +185,7 @@ def claim(session: Session, job_id: str, worker: str, ttl_s: float) -> Claim | N
 
 
 def heartbeat(session: Session, claim: Claim, ttl_s: float) -> str:
-    """Renews the lease and tells the state, `cancelling` being the request to stop."""
+    """Renews the lease and tells the state, `cancelling` and `pausing` being requests to stop."""
     return write(session, claim, lease_until=now() + ttl_s).value
 
 
@@ -222,20 +218,6 @@ def freeze_plan(
     changes = {"plan": dict(plan), "plan_hash": plan_hash, "version": Job.version + 1}
     write(session, claim, **changes, **({} if analysis_id is None else {"analysis_id": analysis_id}))
     record(session, claim.job_id, "plan", {"plan_hash": plan_hash})
-
-
-def save_checkpoint(session: Session, claim: Claim, sha256: str, update_count: int) -> None:
-    """Points to bytes that are already stored; a later update than before starts the count of attempts anew."""
-    later = or_(Job.checkpoint_update.is_(None), Job.checkpoint_update < update_count)
-    write(
-        session,
-        claim,
-        checkpoint_sha256=sha256,
-        checkpoint_update=update_count,
-        attempts_since_checkpoint=case((later, 0), else_=Job.attempts_since_checkpoint),
-        version=Job.version + 1,
-    )
-    record(session, claim.job_id, "checkpoint", {"sha256": sha256, "update": update_count})
 
 
 def add_metrics(session: Session, claim: Claim, rows: Iterable[MetricRow | tuple[str, int, float, float]]) -> None:
@@ -273,38 +255,37 @@ def succeed(
 
 def fail(session: Session, claim: Claim, problem: Mapping[str, Any], *, model_id: str | None = None) -> Job:
     """Ends the job with the problem; one that was being cancelled ends cancelled, without it."""
-    values: dict[str, Any] = {"error": _unless_cancelling(problem)}
+    values: dict[str, Any] = {"error": _where_it_fails(Event.fail, problem)}
     if model_id is not None:
         values["model_id"] = model_id
     return conclude(session, claim, Event.fail, **values)
 
 
-def _unless_cancelling(problem: Mapping[str, Any]) -> ColumnElement[Any]:
+def _where_it_fails(event: Event, problem: Mapping[str, Any]) -> ColumnElement[Any]:
+    failing = [state.value for state, after in sources(event).items() if after is State.failed]
     stored = literal(dict(problem), type_=Job.error.type)
-    return case((Job.status == State.running.value, stored), else_=Job.error)
+    return case((Job.status.in_(failing), stored), else_=Job.error)
 
 
 def release(session: Session, claim: Claim) -> Job:
     """Puts the job back, no attempt used: the worker is going down."""
-    return conclude(
-        session,
-        claim,
-        Event.release,
-        attempt=Job.attempt - 1,
-        attempts_since_checkpoint=_count(Job.attempts_since_checkpoint - 1),
-        not_before=now(),
-        woken_at=None,
-    )
+    return conclude(session, claim, Event.release, not_before=now(), woken_at=None, **_attempt_unused())
 
 
-def _count(value: ColumnElement[int]) -> ColumnElement[int]:
-    return case((value < 0, 0), else_=value)
+def confirm_pause(session: Session, claim: Claim) -> Job:
+    """The run has saved itself and stopped, no attempt used."""
+    return conclude(session, claim, Event.confirm_pause, **_attempt_unused())
+
+
+def _attempt_unused() -> dict[str, Any]:
+    fruitless = Job.attempts_since_checkpoint
+    return {"attempt": Job.attempt - 1, "attempts_since_checkpoint": case((fruitless > 0, fruitless - 1), else_=0)}
 
 
 def lose(session: Session, claim: Claim, problem: Mapping[str, Any]) -> Job:
-    """The run died: back to the queue after a pause, or failed with the problem where no attempt is left."""
+    """The run died: back to the queue after a while, or failed with the problem where no attempt is left."""
     jobs = transition(session, Event.lose_lease, *held(claim), _has_attempts(), **_requeued())
-    return jobs[0] if jobs else conclude(session, claim, Event.exhaust, error=_unless_cancelling(problem))
+    return jobs[0] if jobs else conclude(session, claim, Event.exhaust, error=_where_it_fails(Event.exhaust, problem))
 
 
 def confirm_cancel(session: Session, claim: Claim) -> Job:
@@ -313,12 +294,27 @@ def confirm_cancel(session: Session, claim: Claim) -> Job:
 
 def reap(session: Session, *, rewake_s: float = 5.0) -> list[Wake]:
     """Takes jobs from workers that fell silent; gives back the jobs that need a wake-up call."""
-    transition(session, Event.lose_lease, _has_attempts(), _expired(), **_requeued())
-    lost = WorkerLost("No worker finished the job in the attempts allowed.").problem()
-    transition(session, Event.exhaust, _expired(), error=_unless_cancelling(lost))
+    _take_back(session, _expired)
     silent = or_(Job.woken_at.is_(None), Job.woken_at < now() - rewake_s)
     due = claimable(REAP_BATCH).where(silent)
     return [Wake(job_id, kind) for job_id, kind in session.execute(due)]
+
+
+def abandon(session: Session, owners_prefix: str, alive: Callable[[str], bool]) -> list[str]:
+    """Takes jobs at once from workers that are known to be dead; `alive` is asked for each name with the prefix."""
+    mine = Job.lease_owner.startswith(owners_prefix, autoescape=True)
+    owners = session.scalars(select(Job.lease_owner).where(_live(), mine).distinct()).all()
+    dead = [owner for owner in owners if owner is not None and not alive(owner)]
+    return _take_back(session, lambda: Job.lease_owner.in_(dead)) if dead else []
+
+
+def _take_back(session: Session, lost: Callable[[], ColumnElement[bool]]) -> list[str]:
+    problem = WorkerLost("No worker finished the job in the attempts allowed.").problem()
+    back = transition(session, Event.lose_lease, _has_attempts(), lost(), **_requeued())
+    ended = transition(
+        session, Event.exhaust, not_(_has_attempts()), lost(), error=_where_it_fails(Event.exhaust, problem)
+    )
+    return [job.id for job in (*back, *ended)]
 
 
 def mark_woken(session: Session, job_ids: Iterable[str]) -> None:
@@ -327,8 +323,12 @@ def mark_woken(session: Session, job_ids: Iterable[str]) -> None:
 
 
 def _expired() -> ColumnElement[bool]:
-    expired = select(Job.id).where(Job.status.in_(["running", "cancelling"]), Job.lease_until < now())
+    expired = select(Job.id).where(_live(), Job.lease_until < now())
     return Job.id.in_(expired.order_by(Job.id).limit(REAP_BATCH).with_for_update(skip_locked=True))
+
+
+def _live() -> ColumnElement[bool]:
+    return Job.status.in_([state.value for state in LIVE])
 
 
 def _has_attempts() -> ColumnElement[bool]:

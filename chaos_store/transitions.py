@@ -29,8 +29,8 @@ class Claim:
     spec: dict[str, Any]
     plan: dict[str, Any] | None
     seed: int
-    checkpoint_sha256: str | None
     checkpoint_update: int | None
+    limits: dict[str, Any]
 
 
 def transition(session: Session, event: Event, *conditions: ColumnElement[bool], **values: Any) -> Sequence[Job]:

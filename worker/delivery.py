@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from chaos_store import analyses, artifacts, datasets, jobs, trained, trajectories
+from chaos_store import analyses, artifacts, checkpoints, datasets, jobs, trained, trajectories
 from chaos_store.blobs import BlobRef, BlobStore
 from chaos_store.states import Kind
 from chaos_store.tables import Artifact
@@ -21,11 +21,12 @@ class Kept(NamedTuple):
 
 
 class Delivery:
-    def __init__(self, journal: Journal, blobs: BlobStore, folder: Path) -> None:
+    def __init__(self, journal: Journal, blobs: BlobStore, folder: Path, keep_checkpoints: int) -> None:
         self._journal = journal
         self._claim = journal.claim
         self._blobs = blobs
         self._folder = folder
+        self._keep_checkpoints = keep_checkpoints
         self._kept: list[Kept] = []
         self._analysis: Json | None = None
         self.analysis_id: str | None = None
@@ -37,7 +38,10 @@ class Delivery:
 
     def save_checkpoint(self, saved: CheckpointSaved) -> None:
         blob = self._journal.store(self._blobs, self._folder / saved.file)
-        self._journal.write(lambda session: jobs.save_checkpoint(session, self._claim, blob.sha256, saved.update))
+        keep = self._keep_checkpoints
+        self._journal.write(
+            lambda session: checkpoints.save(session, self._claim, blob, saved.update, best=False, keep=keep)
+        )
         (self._folder / saved.file).unlink()
 
     def save_analysis(self, result: Json) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from chaos_store import analyses, datasets, jobs
+from chaos_store import analyses, checkpoints, datasets
 from chaos_store.blobs import BlobStore
 from chaos_store.errors import BlobCorrupt, NotFound
 from chaos_store.jobs import Claim
@@ -57,16 +57,25 @@ class JobFolder:
             raise NotFound(f"Dataset {dataset.id} holds no series.", kind="dataset", id=dataset.id)
 
     def _fetch_checkpoint(self) -> bool:
-        sha256 = self._claim.checkpoint_sha256
-        if sha256 is None:
-            return False
-        try:
-            self._fetch(sha256, CHECKPOINT_FILE)
-        except BlobCorrupt as error:
-            problem = error.problem()
-            self._journal.write(lambda session: jobs.record_event(session, self._claim, "checkpoint_skipped", problem))
-            return False
-        return True
+        """The newest that verifies; what came after it is forgotten."""
+        claim = self._claim
+        for saved in self._journal.read(lambda session: session.scalars(checkpoints.usable(claim.job_id)).all()):
+            try:
+                self._fetch(saved.sha256, CHECKPOINT_FILE)
+            except BlobCorrupt as error:
+                self._skip(saved.update, error.problem())
+            else:
+                self._resume_from(saved.update)
+                return True
+        self._resume_from(None)
+        return False
+
+    def _skip(self, update: int, problem: Json) -> None:
+        self._journal.write(lambda session: checkpoints.mark_damaged(session, self._claim, update, problem))
+
+    def _resume_from(self, update: int | None) -> None:
+        if update != self._claim.checkpoint_update:
+            self._journal.write(lambda session: checkpoints.resume_from(session, self._claim, update))
 
     def _fetch(self, sha256: str, file: str) -> None:
         self._journal.fetch(self._blobs, sha256, self._path / file)

@@ -4,22 +4,16 @@ import logging
 import threading
 
 from celery import Celery
-from sqlalchemy import select
-from sqlalchemy.orm import Session
 
-from chaos_core.errors import DataError
-from chaos_store import datasets, jobs, leaders
+from chaos_store import jobs, leaders
 from chaos_store.broker import wake
 from chaos_store.engine import Database
 from chaos_store.settings import Settings
-from chaos_store.states import Kind, State
-from chaos_store.tables import Dataset, Job
 
 from .journal import TROUBLE
 
 LEADERSHIP = "reaper"
 LEADERSHIP_PERIODS = 3
-UNREAD = DataError("The reading of the file was cancelled.")
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +42,6 @@ class Reaper:
                 return []
             due = jobs.reap(session, rewake_s=rewake_s)
             jobs.mark_woken(session, [call.job_id for call in due])
-            _reject_unread(session)
         for call in due:
             if self._stopping.is_set() or not wake(self._celery, call.job_id, call.kind):
                 break
@@ -60,13 +53,3 @@ class Reaper:
                 self.round()
             except TROUBLE as error:
                 log.warning("reaper: %s", error)
-
-
-def _reject_unread(session: Session) -> None:
-    """A dataset whose reading ended without success, by whatever road, is not `processing` any longer."""
-    ended = Job.status.in_([State.failed.value, State.cancelled.value])
-    unread = select(Dataset.id, Job.error).join(Job, Job.dataset_id == Dataset.id)
-    for dataset_id, problem in session.execute(
-        unread.where(Dataset.status == "processing", Job.kind == Kind.ingest.value, ended)
-    ).all():
-        datasets.reject(session, dataset_id, problem or UNREAD.problem())

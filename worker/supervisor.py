@@ -69,7 +69,7 @@ class Supervisor:
         self._stopping = stopping
         self._folder = folder
         self._job_folder = JobFolder(journal, blobs, settings, folder)
-        self._delivery = Delivery(journal, blobs, folder)
+        self._delivery = Delivery(journal, blobs, folder, settings.keep_checkpoints)
         self._notes = Notes()
         self._stepped = False
         self._done = False

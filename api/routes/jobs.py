@@ -6,8 +6,8 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chaos_core.errors import SpecError, UnknownKind
-from chaos_store import analyses, artifacts, broker, jobs, trajectories
-from chaos_store.errors import DatasetNotReady, NotCancellable, NotFound
+from chaos_store import analyses, artifacts, broker, checkpoints, jobs, trajectories
+from chaos_store.errors import DatasetNotReady, NotFound, QueueFull
 from chaos_store.paging import cut
 from chaos_store.states import FINISHED, Kind, State
 from chaos_store.tables import Job
@@ -15,10 +15,10 @@ from chaos_store.tables import Job
 from .. import problems
 from ..context import Caller, Context
 from ..deps import JsonBody, Known, Paged, PageQuery, Shared, Strict, Waiting
-from ..errors import AnalysisMismatch, BodyTooLarge, InvalidJson, UnsupportedMediaType
+from ..errors import AnalysisMismatch, BodyTooLarge, DatabaseUnavailable, InvalidJson, UnsupportedMediaType
 from ..lookup import one, page, pair
 from ..schemas.artifacts import ArtifactOut
-from ..schemas.jobs import EventOut, JobCreate, JobOut, MetricsOut
+from ..schemas.jobs import CheckpointOut, EventOut, JobCreate, JobOut, MetricsOut
 from ..schemas.resource import Page, Text
 from ..waiting import until
 
@@ -45,7 +45,11 @@ class MetricsQuery(Strict):
 async def find(context: Context, caller: Caller, job_id: str) -> JobOut:
     async with context.read() as session:
         job = await one(session, jobs.get(caller.project_id, job_id), "job", job_id)
-        made = await _trajectories(session, caller, [job])
+        return await shown(session, caller, job)
+
+
+async def shown(session: AsyncSession, caller: Caller, job: Job) -> JobOut:
+    made = await _trajectories(session, caller, [job])
     return JobOut.of(job, made.get(job.id))
 
 
@@ -65,7 +69,7 @@ async def _trajectories(session: AsyncSession, caller: Caller, rows: Sequence[Jo
     dependencies=[JsonBody],
     responses=problems.declared(
         NotFound, DatasetNotReady, AnalysisMismatch, SpecError, UnknownKind, InvalidJson, BodyTooLarge,
-        UnsupportedMediaType,
+        UnsupportedMediaType, QueueFull, DatabaseUnavailable,
     ),
 )  # fmt: skip
 async def create(
@@ -83,7 +87,9 @@ async def create(
             spec=body.spec.model_dump(mode="json", exclude_unset=True),
             seed=body.seed,
             labels=body.labels,
+            limits=body.limits.model_dump(exclude_none=True),
             max_attempts=context.settings.max_attempts,
+            max_queued=context.settings.max_queued_jobs,
         )
         made = JobOut.of(job, None)
     background.add_task(broker.wake, context.celery, job.id, job.kind)
@@ -113,18 +119,6 @@ async def get(job_id: str, query: Waiting, caller: Known, context: Shared) -> Jo
     return await until(context, query.wait, lambda: find(context, caller, job_id), lambda job: job.status in FINISHED)
 
 
-@router.post(
-    "/{job_id}/cancel",
-    operation_id="jobs_cancel",
-    summary="Stop a job: at once if queued, within seconds if running",
-    responses=problems.declared(NotFound, NotCancellable),
-)
-async def cancel(job_id: str, caller: Known, context: Shared) -> JobOut:
-    async with context.write() as session:
-        job = await session.run_sync(jobs.request_cancel, caller.project_id, job_id)
-        return JobOut.of(job, None)
-
-
 @router.get("/{job_id}/events", operation_id="jobs_events", summary="What happened, in order", responses=missing)
 async def events(job_id: str, query: Annotated[EventsQuery, Query()], caller: Known, context: Shared) -> Page[EventOut]:
     statement = jobs.events(caller.project_id, job_id, after=query.after, limit=query.limit + 1)
@@ -142,6 +136,19 @@ async def metrics(job_id: str, query: Annotated[MetricsQuery, Query()], caller: 
     async with context.read() as session:
         await one(session, jobs.get(caller.project_id, job_id), "job", job_id)
         return MetricsOut.of(job_id, (await session.scalars(statement)).all())
+
+
+@router.get(
+    "/{job_id}/checkpoints",
+    operation_id="jobs_checkpoints",
+    summary="States of the training kept to go on from, newest first",
+    responses=missing,
+)
+async def kept(job_id: str, caller: Known, context: Shared) -> Page[CheckpointOut]:
+    async with context.read() as session:
+        await one(session, jobs.get(caller.project_id, job_id), "job", job_id)
+        rows = (await session.scalars(checkpoints.of_job(caller.project_id, job_id))).all()
+    return Page(data=[CheckpointOut.of(row) for row in rows])
 
 
 @router.get("/{job_id}/artifacts", operation_id="jobs_artifacts", summary="What the job made", responses=missing)

@@ -12,8 +12,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
 
-from chaos_store import datasets, jobs
-from chaos_store.blobs import DatabaseBlobs
+from chaos_store import checkpoints, commands, datasets, jobs
+from chaos_store.blobs import BlobRef, DatabaseBlobs
 from chaos_store.engine import Database
 from chaos_store.errors import LeaseLost, NotCancellable, StoreError, WrongState
 from chaos_store.states import FINISHED, LIVE, TRANSITIONS, Event, State
@@ -55,9 +55,9 @@ def _bring(session: Session, new: Callable[[], str], state: State, project_id: s
     if state is State.queued:
         jobs.release(session, claim)
     elif state is State.cancelling:
-        jobs.request_cancel(session, project_id, job_id)
+        commands.request_cancel(session, project_id, job_id)
     elif state is State.cancelled:
-        jobs.request_cancel(session, project_id, job_id)
+        commands.request_cancel(session, project_id, job_id)
         jobs.confirm_cancel(session, claim)
     elif state in FINISHED:
         OWNERS_ENDS[{State.succeeded: Event.succeed, State.failed: Event.fail}[state]](session, claim)
@@ -90,7 +90,7 @@ def _apply(session: Session, event: Event, claim: jobs.Claim) -> None:
     if event is Event.claim:
         jobs.claim(session, claim.job_id, "v", LEASE_S)
     elif event is Event.cancel:
-        jobs.request_cancel(session, claim.project_id, claim.job_id)
+        commands.request_cancel(session, claim.project_id, claim.job_id)
     else:
         (OWNERS_ENDS | {Event.lose_lease: _lose, Event.exhaust: _lose})[event](session, claim)
 
@@ -98,7 +98,7 @@ def _apply(session: Session, event: Event, claim: jobs.Claim) -> None:
 class JobLife(RuleBasedStateMachine):
     """A model of one job beside the real row; a claim may be stale at any time."""
 
-    def __init__(self, database: Database, project_id: str, dataset_id: str, blob: str) -> None:
+    def __init__(self, database: Database, project_id: str, dataset_id: str, blob: BlobRef) -> None:
         super().__init__()
         self.database, self.project_id, self.dataset_id, self.blob = database, project_id, dataset_id, blob
         self._start()
@@ -187,7 +187,7 @@ class JobLife(RuleBasedStateMachine):
             assert jobs.heartbeat(session, claim, LEASE_S) == self.state
             jobs.add_metrics(session, claim, [("loss", self.saved + 1, 0.5, 0.0)])
             if save:
-                jobs.save_checkpoint(session, claim, self.blob, self.saved + 1)
+                checkpoints.save(session, claim, self.blob, self.saved + 1, best=False, keep=2)
 
         if not self._owns(worker):
             self._refused(work, LeaseLost)
@@ -202,10 +202,12 @@ class JobLife(RuleBasedStateMachine):
     @rule()
     def cancel(self) -> None:
         if self.state in FINISHED:
-            self._refused(lambda session: jobs.request_cancel(session, self.project_id, self.job_id), NotCancellable)
+            self._refused(
+                lambda session: commands.request_cancel(session, self.project_id, self.job_id), NotCancellable
+            )
             return
         with self.database.write.begin() as session:
-            jobs.request_cancel(session, self.project_id, self.job_id)
+            commands.request_cancel(session, self.project_id, self.job_id)
         if self.state is not State.cancelling:
             self._go(Event.cancel)
 
@@ -253,7 +255,7 @@ def test_two_workers_a_reaper_a_client_and_a_clock_never_break_the_table(
     database: Database, project_id: str, ready_dataset: str
 ) -> None:
     with database.write.begin() as session:
-        blob = DatabaseBlobs().put(session, [b"checkpoint"]).sha256
+        blob = DatabaseBlobs().put(session, [b"checkpoint"])
     run_state_machine_as_test(
         lambda: JobLife(database, project_id, ready_dataset, blob),
         settings=effort(

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from sqlalchemy import func, select
 
-from chaos_store import jobs, leaders
+from chaos_store import commands, jobs, leaders
 from chaos_store.blobs import DatabaseBlobs
 from chaos_store.engine import AsyncDatabase, Database, open_database
 from chaos_store.errors import LeaseLost, StoreError
@@ -103,7 +103,7 @@ def test_cancelling_while_the_job_is_claimed_and_finished_leaves_one_clear_end(
         try:
             if number % 2:
                 with database.write.begin() as session:
-                    jobs.request_cancel(session, project_id, job_id)
+                    commands.request_cancel(session, project_id, job_id)
             else:
                 with database.write.begin() as session:
                     claim = jobs.claim(session, job_id, "w", 60.0)

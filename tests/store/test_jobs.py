@@ -3,7 +3,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select
 
-from chaos_store import datasets, jobs
+from chaos_store import checkpoints, commands, datasets, jobs
 from chaos_store.blobs import DatabaseBlobs
 from chaos_store.engine import Database, now
 from chaos_store.errors import DatasetNotReady, LeaseLost, NotCancellable, NotFound, PlanFrozen, WrongState
@@ -189,12 +189,12 @@ def test_the_next_attempt_drops_the_metrics_after_its_checkpoint(
 ) -> None:
     claim = _take(database, new_job())
     with database.write.begin() as session:
-        sha256 = DatabaseBlobs().put(session, [b"state at 20"]).sha256
-        jobs.save_checkpoint(session, claim, sha256, 20)
+        blob = DatabaseBlobs().put(session, [b"state at 20"])
+        checkpoints.save(session, claim, blob, 20, best=False, keep=2)
         jobs.add_metrics(session, claim, [("loss", step, 0.1, 0.0) for step in (10, 20, 30)])
         jobs.lose(session, claim, PROBLEM)
     again = _take(database, claim.job_id, "w2")
-    assert (again.checkpoint_sha256, again.checkpoint_update, again.attempt) == (sha256, 20, 2)
+    assert (again.checkpoint_update, again.attempt) == (20, 2)
     with database.read() as session:
         assert [row.step for row in session.scalars(jobs.metrics(project_id, claim.job_id))] == [10, 20]
 
@@ -246,12 +246,12 @@ def test_attempts_without_a_new_checkpoint_end_the_job_and_a_checkpoint_starts_t
 ) -> None:
     job_id = new_job(max_attempts=2)
     with database.write.begin() as session:
-        sha256 = DatabaseBlobs().put(session, [b"state"]).sha256
+        blob = DatabaseBlobs().put(session, [b"state"])
     for attempt, update in ((1, 10), (2, 20), (3, 20)):
         claim = _take(database, job_id)
         assert claim.attempt == attempt
         with database.write.begin() as session:
-            jobs.save_checkpoint(session, claim, sha256, update)
+            checkpoints.save(session, claim, blob, update, best=False, keep=2)
         pass_time(100)
         with database.write.begin() as session:
             jobs.reap(session)
@@ -314,18 +314,18 @@ def test_cancelling_a_queued_job_ends_it_and_a_running_one_is_asked_to_stop(
     queued, running = new_job(), new_job()
     claim = _take(database, running)
     with database.write.begin() as session:
-        assert jobs.request_cancel(session, project_id, queued).status == "cancelled"
-        assert jobs.request_cancel(session, project_id, running).status == "cancelling"
-        assert jobs.request_cancel(session, project_id, running).status == "cancelling"
+        assert commands.request_cancel(session, project_id, queued).status == "cancelled"
+        assert commands.request_cancel(session, project_id, running).status == "cancelling"
+        assert commands.request_cancel(session, project_id, running).status == "cancelling"
         assert jobs.heartbeat(session, claim, 6.0) == "cancelling"
     with database.write.begin() as session:
         job = jobs.confirm_cancel(session, claim)
     assert (job.status, job.error) == ("cancelled", None)
     with pytest.raises(NotCancellable) as caught, database.write.begin() as session:
-        jobs.request_cancel(session, project_id, running)
+        commands.request_cancel(session, project_id, running)
     assert caught.value.fields == {"status": "cancelled"}
     with pytest.raises(NotFound), database.write.begin() as session:
-        jobs.request_cancel(session, "prj_other", running)
+        commands.request_cancel(session, "prj_other", running)
 
 
 def test_whatever_becomes_of_a_cancelling_run_the_job_ends_cancelled_unless_it_had_succeeded(
@@ -340,12 +340,12 @@ def test_whatever_becomes_of_a_cancelling_run_the_job_ends_cancelled_unless_it_h
     for name, end in ends.items():
         claim = _take(database, new_job(max_attempts=1))
         with database.write.begin() as session:
-            jobs.request_cancel(session, project_id, claim.job_id)
+            commands.request_cancel(session, project_id, claim.job_id)
             job = end(session, claim)
         assert (job.status, job.error) == ("succeeded" if name == "succeed" else "cancelled", None)
     orphan = _take(database, new_job())
     with database.write.begin() as session:
-        jobs.request_cancel(session, project_id, orphan.job_id)
+        commands.request_cancel(session, project_id, orphan.job_id)
     pass_time(7)
     with database.write.begin() as session:
         assert jobs.reap(session) == []

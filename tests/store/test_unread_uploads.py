@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from chaos_core.errors import NotFinite
-from chaos_store import datasets, jobs
+from chaos_store import commands, datasets, jobs
 from chaos_store.blobs import DatabaseBlobs
 from chaos_store.engine import Database
 from chaos_store.jobs import Claim
@@ -54,7 +54,7 @@ def test_a_reading_job_that_is_cancelled_while_queued_says_so_on_the_dataset(
 ) -> None:
     dataset_id, job_id = upload
     with database.write.begin() as session:
-        jobs.request_cancel(session, project_id, job_id)
+        commands.request_cancel(session, project_id, job_id)
     assert seen(database, dataset_id) == ("failed", "upload_cancelled")
 
 
@@ -65,6 +65,6 @@ def test_a_reading_job_that_is_cancelled_while_it_runs_says_so_on_the_dataset(
     with database.write.begin() as session:
         claim = jobs.claim(session, job_id, "worker", 60)
         assert claim is not None
-        jobs.request_cancel(session, project_id, job_id)
+        commands.request_cancel(session, project_id, job_id)
         jobs.confirm_cancel(session, claim)
     assert seen(database, dataset_id) == ("failed", "upload_cancelled")

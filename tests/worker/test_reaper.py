@@ -6,7 +6,7 @@ import pytest
 import redis
 from sqlalchemy import update
 
-from chaos_store import datasets, jobs
+from chaos_store import commands, datasets, jobs
 from chaos_store.blobs import DatabaseBlobs
 from chaos_store.broker import TRAIN_QUEUE, make_celery
 from chaos_store.engine import Database, open_database
@@ -88,7 +88,7 @@ def test_a_dataset_whose_reading_was_cancelled_is_not_left_processing(
     reapers: tuple[Reaper, Reaper], store: Database, project_id: str, job_id: str
 ) -> None:
     with store.write.begin() as session:
-        dataset_id = jobs.request_cancel(session, project_id, job_id).dataset_id
+        dataset_id = commands.request_cancel(session, project_id, job_id).dataset_id
     reapers[0].round()
     with store.read() as session:
         dataset = session.scalars(datasets.get(project_id, dataset_id)).one()

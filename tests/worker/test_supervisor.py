@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from chaos_core.errors import Diverged, OutOfMemory, RunError
 from chaos_core.systems import lorenz63
-from chaos_store import artifacts, datasets, jobs, trained
+from chaos_store import artifacts, checkpoints, commands, datasets, jobs, trained
 from chaos_store.blobs import DatabaseBlobs
 from chaos_store.engine import Database
 from chaos_store.settings import Settings
@@ -125,7 +125,8 @@ def test_a_finished_run_is_stored_with_its_numbers(desk: Desk) -> None:
     assert job.started_at is not None and job.first_step_at is not None and job.scores == {"d_h": {"value": 0.1}}
     with desk.database.read() as session:
         assert [(m.name, m.step, m.value) for m in session.scalars(select(Metric))] == [("loss", 1, 0.5)]
-        stored = b"".join(DatabaseBlobs().read(session, str(job.checkpoint_sha256)))
+        checkpoint = session.scalars(checkpoints.usable(job.id)).one()
+        stored = b"".join(DatabaseBlobs().read(session, checkpoint.sha256))
         model = session.scalars(trained.get(desk.project_id, str(job.model_id))).one()
         names = [artifact.name for artifact in session.scalars(artifacts.of_job(desk.project_id, job.id))]
     assert (stored, model.parameter_count, names) == (b"state", 3, ["model.safetensors"])
@@ -162,7 +163,7 @@ def test_a_runner_deaf_to_sigterm_is_killed_when_its_job_is_cancelled(desk: Desk
 
     def cancel() -> None:
         with desk.database.write.begin() as session:
-            jobs.request_cancel(session, desk.project_id, job_id)
+            commands.request_cancel(session, desk.project_id, job_id)
 
     thread = desk.meanwhile(job_id, cancel)
     desk.attempt(job_id)
