@@ -85,7 +85,8 @@ def create(
     max_queued: int | None = None,
 ) -> Job:
     """A queued job. `woken_at` is set at once: a wake-up call that never came is repeated by the reaper."""
-    status = session.scalar(select(Dataset.status).where(Dataset.project_id == project_id, Dataset.id == dataset_id))
+    wanted = select(Dataset.status).where(Dataset.project_id == project_id, Dataset.id == dataset_id)
+    status = session.scalar(wanted.with_for_update(read=True, key_share=True))
     if status is None:
         raise NotFound(f"There is no dataset {dataset_id}.", kind="dataset", id=dataset_id)
     if status != "ready" and kind != Kind.ingest:

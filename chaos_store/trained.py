@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, update
+from sqlalchemy import delete as remove
 from sqlalchemy.orm import Session
 
+from .engine import insert_for, now
+from .errors import NotFound
 from .paging import window
-from .tables import Artifact, TrainedModel
+from .tables import Artifact, Job, TrainedModel, Trajectory, new_id
 
-__all__ = ["create", "get", "page"]
+__all__ = ["create", "delete", "get", "page"]
 
 
 def create(
@@ -22,25 +25,46 @@ def create(
     parameter_count: int,
     plan_hash: str | None,
 ) -> TrainedModel:
-    """The trained model whose tensors are the artifact; a job has at most one."""
-    trained = TrainedModel(
-        project_id=artifact.project_id,
-        job_id=artifact.job_id,
-        dataset_id=dataset_id,
-        name=name,
-        config=dict(config),
-        sha256=artifact.sha256,
-        artifact_id=artifact.id,
-        parameter_count=parameter_count,
-        plan_hash=plan_hash,
+    """The trained model whose tensors are the artifact; a job that makes its model again keeps the id."""
+    content = {
+        "dataset_id": dataset_id,
+        "name": name,
+        "config": dict(config),
+        "sha256": artifact.sha256,
+        "artifact_id": artifact.id,
+        "parameter_count": parameter_count,
+        "plan_hash": plan_hash,
+    }
+    statement = insert_for(session, TrainedModel).values(
+        id=new_id("mdl"), project_id=artifact.project_id, job_id=artifact.job_id, created_at=now(), **content
     )
-    session.add(trained)
-    session.flush()
+    replaced = statement.on_conflict_do_update(index_elements=["job_id"], set_=content).returning(TrainedModel)
+    trained = session.scalars(replaced, execution_options={"populate_existing": True}).one()
+    runs_before = remove(Trajectory).where(Trajectory.job_id == artifact.job_id)
+    session.execute(runs_before, execution_options={"synchronize_session": False})
     return trained
 
 
 def get(project_id: str, model_id: str) -> Select[TrainedModel]:
     return select(TrainedModel).where(TrainedModel.project_id == project_id, TrainedModel.id == model_id)
+
+
+def delete(session: Session, project_id: str, model_id: str) -> None:
+    """Removes the trained model with its file and every trajectory of it; the job that made it stays."""
+    trained = session.scalar(get(project_id, model_id))
+    if trained is None:
+        raise NotFound(f"There is no trained model {model_id}.", kind="model", id=model_id)
+    session.execute(select(Job.id).where(Job.id == trained.job_id).with_for_update())
+    runs = select(Trajectory.artifact_id).where(Trajectory.model_id == model_id)
+    files = [trained.artifact_id, *session.scalars(runs)]
+    maker = update(Job).where(Job.model_id == model_id).values(model_id=None, version=Job.version + 1)
+    for statement in (
+        maker,
+        remove(Trajectory).where(Trajectory.model_id == model_id),
+        remove(TrainedModel).where(TrainedModel.id == model_id),
+        remove(Artifact).where(Artifact.id.in_(files)),
+    ):
+        session.execute(statement, execution_options={"synchronize_session": False})
 
 
 def page(
