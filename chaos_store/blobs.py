@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
-from sqlalchemy import delete, insert, select
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, delete, insert, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
 from .engine import Database, insert_for, now
-from .errors import BlobCorrupt, NotFound
+from .errors import BlobCorrupt, NotFound, StoreError
 from .tables import Blob, BlobChunk, new_id
 
 __all__ = ["CHUNK_BYTES", "BlobRef", "BlobStore", "DatabaseBlobs", "MemoryBlobs"]
@@ -159,14 +159,35 @@ def _insert(session: Session, content: str, index: int, chunk: bytes) -> None:
 
 
 def _publish(session: Session, content: str, ref: BlobRef) -> BlobRef:
+    """From here on the bytes are seen; the same bytes stored before stay, unless they are damaged."""
+    _lock_chunks(session, content, ref)
     statement = insert_for(session, Blob).values(
         sha256=ref.sha256, content=content, size=ref.size, chunk_size=CHUNK_BYTES, created_at=now()
     )
     fresh = statement.on_conflict_do_update(index_elements=["sha256"], set_={"created_at": now()})
     kept = session.execute(fresh.returning(Blob.content)).scalar_one()
     if kept != content:
-        session.execute(delete(BlobChunk).where(BlobChunk.content == content))
+        damaged = _differ(session, kept, content)
+        if damaged:
+            healed = update(Blob).where(Blob.sha256 == ref.sha256).values(content=content, chunk_size=CHUNK_BYTES)
+            session.execute(healed, execution_options={"synchronize_session": False})
+        session.execute(delete(BlobChunk).where(BlobChunk.content == (kept if damaged else content)))
     return ref
+
+
+def _lock_chunks(session: Session, content: str, ref: BlobRef) -> None:
+    """The collector takes the chunks of an upload that paused for too long; it waits for those locked here."""
+    mine = select(BlobChunk.idx).where(BlobChunk.content == content).with_for_update(read=True)
+    if len(session.scalars(mine).all()) != -(-ref.size // CHUNK_BYTES):
+        raise StoreError("The upload paused for so long that what had arrived was thrown away.")
+
+
+def _differ(session: Session, kept: str, fresh: str) -> bool:
+    """Whether a chunk of the older bytes is missing or another one, compared inside the database."""
+    old, new = aliased(BlobChunk), aliased(BlobChunk)
+    pairs = select(new.idx).outerjoin(old, and_(old.content == kept, old.idx == new.idx))
+    wrong = pairs.where(new.content == fresh, or_(old.data.is_(None), old.data != new.data)).limit(1)
+    return session.scalar(wrong) is not None
 
 
 def _pieces(session: Session, blob: Blob, start: int, stop: int) -> Iterator[bytes]:

@@ -6,12 +6,14 @@ from typing import Any, TypedDict, Unpack
 from sqlalchemy import Select, select, update
 from sqlalchemy.orm import Session
 
+from . import commands
 from .blobs import BlobRef
-from .errors import NotFound, WrongState
+from .errors import DatasetInUse, NotFound, WrongState
 from .paging import window
-from .tables import Dataset
+from .states import FINISHED, Kind
+from .tables import Dataset, Job
 
-__all__ = ["Facts", "create", "get", "page", "ready", "reject"]
+__all__ = ["Facts", "create", "delete", "get", "page", "ready", "reject"]
 
 
 class Facts(TypedDict):
@@ -69,6 +71,26 @@ def ready(session: Session, dataset_id: str, **facts: Unpack[Facts]) -> Dataset:
 
 def reject(session: Session, dataset_id: str, problem: Mapping[str, Any]) -> Dataset:
     return _finish(session, dataset_id, status="failed", error=dict(problem))
+
+
+def delete(session: Session, project_id: str, dataset_id: str, *, cascade: bool = False) -> None:
+    """Removes the dataset and the job that read its file; its other jobs, once finished, only with `cascade`."""
+    locked = get(project_id, dataset_id).with_for_update()
+    dataset = session.scalar(locked, execution_options={"populate_existing": True})
+    if dataset is None:
+        raise NotFound(f"There is no dataset {dataset_id}.", kind="dataset", id=dataset_id)
+    made_with = select(Job.id, Job.kind, Job.status).where(Job.dataset_id == dataset_id).order_by(Job.id)
+    jobs = session.execute(made_with).all()
+    using = [job for job in jobs if job.kind != Kind.ingest]
+    unfinished = [job for job in jobs if job.status not in FINISHED]
+    if unfinished or (using and not cascade):
+        counts = {"jobs": len(using), "unfinished": len(unfinished)}
+        detail = f"{len(using)} jobs use dataset {dataset_id}, {len(unfinished)} jobs are not finished."
+        raise DatasetInUse(detail, dataset_id=dataset_id, **counts)
+    for job in jobs:
+        commands.delete(session, project_id, job.id)
+    session.delete(dataset)
+    session.flush()
 
 
 def _finish(session: Session, dataset_id: str, **values: Any) -> Dataset:
