@@ -6,7 +6,7 @@ from sqlalchemy import select
 from chaos_store import checkpoints, commands, datasets, jobs
 from chaos_store.blobs import DatabaseBlobs
 from chaos_store.engine import Database, now
-from chaos_store.errors import DatasetNotReady, LeaseLost, NotCancellable, NotFound, PlanFrozen, WrongState
+from chaos_store.errors import DatasetNotReady, LeaseLost, NotFound, PlanFrozen, WrongState
 from chaos_store.jobs import Claim
 from chaos_store.tables import Job
 
@@ -266,6 +266,45 @@ def test_attempts_without_a_new_checkpoint_end_the_job_and_a_checkpoint_starts_t
     assert (job.error["code"], job.checkpoint_update) == ("worker_lost", 20)
 
 
+def test_of_many_jobs_lost_at_once_none_fails_while_it_has_attempts(
+    database: Database, new_job: NewJob, pass_time: PassTime
+) -> None:
+    lost = [new_job() for _ in range(jobs.REAP_BATCH + 5)]
+    with database.write.begin() as session:
+        for job_id in lost:
+            jobs.claim(session, job_id, "w1", 6.0)
+    pass_time(7)
+    with database.write.begin() as session:
+        first = len(jobs.reap(session))
+    assert first == jobs.REAP_BATCH
+    with database.write.begin() as session:
+        jobs.reap(session)
+        assert set(session.scalars(select(Job.status))) == {"queued"}
+
+
+def test_jobs_of_dead_workers_come_back_at_once_those_of_living_ones_stay(
+    database: Database, project_id: str, new_job: NewJob
+) -> None:
+    owners = ("host_1-7-a", "host_1-8-b", "hostX1-7-c", "host_1-7-a")
+    lost, alive, elsewhere, asked = (_take(database, new_job(max_attempts=2), owner).job_id for owner in owners)
+    last = _take(database, new_job(max_attempts=1), "host_1-7-a").job_id
+    seen = []
+
+    def living(owner: str) -> bool:
+        seen.append(owner)
+        return owner == "host_1-8-b"
+
+    with database.write.begin() as session:
+        commands.request_cancel(session, project_id, asked)
+        assert sorted(jobs.abandon(session, "host_1-", living)) == sorted([lost, asked, last])
+        assert jobs.abandon(session, "host_1-", living) == []
+    assert sorted(seen) == ["host_1-7-a", "host_1-8-b", "host_1-8-b"]
+    status = {job_id: _read(database, project_id, job_id).status for job_id in (lost, alive, elsewhere, asked, last)}
+    assert list(status.values()) == ["queued", "running", "running", "cancelled", "failed"]
+    assert _history(database, project_id, lost) == ["create", "claim", "lose_lease"]
+    _take(database, lost, "w2")
+
+
 def test_a_run_that_dies_again_and_again_waits_longer_each_time_then_fails_with_its_own_problem(
     database: Database, project_id: str, new_job: NewJob, pass_time: PassTime
 ) -> None:
@@ -306,26 +345,6 @@ def test_a_job_that_pauses_between_attempts_is_neither_offered_nor_given(
     pass_time(1.1)
     with database.write.begin() as session:
         assert jobs.reap(session) == [(job_id, "train")]
-
-
-def test_cancelling_a_queued_job_ends_it_and_a_running_one_is_asked_to_stop(
-    database: Database, project_id: str, new_job: NewJob
-) -> None:
-    queued, running = new_job(), new_job()
-    claim = _take(database, running)
-    with database.write.begin() as session:
-        assert commands.request_cancel(session, project_id, queued).status == "cancelled"
-        assert commands.request_cancel(session, project_id, running).status == "cancelling"
-        assert commands.request_cancel(session, project_id, running).status == "cancelling"
-        assert jobs.heartbeat(session, claim, 6.0) == "cancelling"
-    with database.write.begin() as session:
-        job = jobs.confirm_cancel(session, claim)
-    assert (job.status, job.error) == ("cancelled", None)
-    with pytest.raises(NotCancellable) as caught, database.write.begin() as session:
-        commands.request_cancel(session, project_id, running)
-    assert caught.value.fields == {"status": "cancelled"}
-    with pytest.raises(NotFound), database.write.begin() as session:
-        commands.request_cancel(session, "prj_other", running)
 
 
 def test_whatever_becomes_of_a_cancelling_run_the_job_ends_cancelled_unless_it_had_succeeded(
