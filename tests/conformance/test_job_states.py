@@ -9,31 +9,44 @@ from hypothesis import HealthCheck
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from chaos_store import checkpoints, commands, datasets, jobs
+from chaos_store import artifacts, checkpoints, commands, datasets, jobs, trained
 from chaos_store.blobs import BlobRef, DatabaseBlobs
 from chaos_store.engine import Database
-from chaos_store.errors import LeaseLost, NotCancellable, StoreError, WrongState
+from chaos_store.errors import LeaseLost, NotDeletable, NotFound, StoreError, WrongState
 from chaos_store.states import FINISHED, LIVE, TRANSITIONS, Event, State
-from chaos_store.tables import Job
+from chaos_store.tables import Artifact, Checkpoint, Job, JobEvent, Metric, TrainedModel
+from tests.lives import PROBLEM, bring
 
 LEASE_S = 100.0
-PROBLEM = {"code": "diverged", "detail": "The loss is not finite."}
+MAX_ATTEMPTS = 3
+KEEP = 2
 WORKERS = st.sampled_from(["a", "b"])
 OWNERS_ENDS: dict[Event, Callable[[Session, jobs.Claim], Job]] = {
     Event.release: jobs.release,
+    Event.confirm_pause: jobs.confirm_pause,
     Event.succeed: jobs.succeed,
     Event.fail: lambda session, claim: jobs.fail(session, claim, PROBLEM),
     Event.confirm_cancel: jobs.confirm_cancel,
 }
+CLIENTS = {
+    Event.pause: commands.request_pause,
+    Event.resume: commands.request_resume,
+    Event.cancel: commands.request_cancel,
+}
+MAKING_A_MODEL = {Event.succeed, Event.fail}
+NO_ATTEMPT_USED = {Event.release, Event.confirm_pause}
 
 
-def test_finished_is_final_and_every_state_can_be_reached_and_left() -> None:
-    assert not [pair for pair in TRANSITIONS if pair[0] in FINISHED]
+def test_every_state_can_be_reached_and_only_success_is_for_ever() -> None:
+    assert {pair for pair in TRANSITIONS if pair[0] in FINISHED} == {
+        (State.failed, Event.retry),
+        (State.cancelled, Event.retry),
+    }
     assert {State.queued, *TRANSITIONS.values()} == set(State)
-    assert {state for state, _ in TRANSITIONS} == set(State) - FINISHED
+    assert {state for state, _ in TRANSITIONS} == set(State) - {State.succeeded}
     assert {event for _, event in TRANSITIONS} == set(Event)
 
 
@@ -43,25 +56,13 @@ def test_a_worker_that_owns_a_job_can_always_end_it_or_give_it_back() -> None:
             assert TRANSITIONS[state, event] not in LIVE
 
 
+def test_a_client_can_always_have_a_job_cancelled_that_has_not_finished() -> None:
+    for state in set(State) - FINISHED - {State.cancelling}:
+        assert TRANSITIONS[state, Event.cancel] in (State.cancelling, State.cancelled)
+
+
 def _lose(session: Session, claim: jobs.Claim) -> Job:
     return jobs.lose(session, claim, PROBLEM)
-
-
-def _bring(session: Session, new: Callable[[], str], state: State, project_id: str) -> jobs.Claim:
-    """A job brought to the state by the statements themselves, with its newest claim."""
-    job_id = new()
-    claim = jobs.claim(session, job_id, "w", LEASE_S)
-    assert claim is not None
-    if state is State.queued:
-        jobs.release(session, claim)
-    elif state is State.cancelling:
-        commands.request_cancel(session, project_id, job_id)
-    elif state is State.cancelled:
-        commands.request_cancel(session, project_id, job_id)
-        jobs.confirm_cancel(session, claim)
-    elif state in FINISHED:
-        OWNERS_ENDS[{State.succeeded: Event.succeed, State.failed: Event.fail}[state]](session, claim)
-    return claim
 
 
 def test_each_pair_of_state_and_event_leads_where_the_table_says_or_is_refused(
@@ -69,13 +70,9 @@ def test_each_pair_of_state_and_event_leads_where_the_table_says_or_is_refused(
 ) -> None:
     with database.write.begin() as session:
         for state, event in itertools.product(State, Event):
-            attempts = 1 if event is Event.exhaust else 3
-
-            def new(attempts: int = attempts) -> str:
-                common = {"project_id": project_id, "dataset_id": ready_dataset, "max_attempts": attempts}
-                return jobs.create(session, kind="train", **common).id
-
-            claim = _bring(session, new, state, project_id)
+            attempts = 1 if event is Event.exhaust else MAX_ATTEMPTS
+            common = {"project_id": project_id, "dataset_id": ready_dataset, "max_attempts": attempts}
+            claim = bring(session, jobs.create(session, kind="train", **common).id, state)
             expected = TRANSITIONS.get((state, event))
             try:
                 _apply(session, event, claim)
@@ -89,14 +86,16 @@ def test_each_pair_of_state_and_event_leads_where_the_table_says_or_is_refused(
 def _apply(session: Session, event: Event, claim: jobs.Claim) -> None:
     if event is Event.claim:
         jobs.claim(session, claim.job_id, "v", LEASE_S)
-    elif event is Event.cancel:
-        commands.request_cancel(session, claim.project_id, claim.job_id)
+    elif event is Event.retry:
+        commands.request_retry(session, claim.project_id, claim.job_id, fresh=False)
+    elif event in CLIENTS:
+        CLIENTS[event](session, claim.project_id, claim.job_id)
     else:
         (OWNERS_ENDS | {Event.lose_lease: _lose, Event.exhaust: _lose})[event](session, claim)
 
 
 class JobLife(RuleBasedStateMachine):
-    """A model of one job beside the real row; a claim may be stale at any time."""
+    """A model of one job beside the real rows; a claim may be stale at any time."""
 
     def __init__(self, database: Database, project_id: str, dataset_id: str, blob: BlobRef) -> None:
         super().__init__()
@@ -104,18 +103,21 @@ class JobLife(RuleBasedStateMachine):
         self._start()
 
     def _start(self) -> None:
-        common = {"project_id": self.project_id, "dataset_id": self.dataset_id, "max_attempts": 3}
+        common = {"project_id": self.project_id, "dataset_id": self.dataset_id, "max_attempts": MAX_ATTEMPTS}
         with self.database.write.begin() as session:
             self.job_id = jobs.create(session, kind="train", **common).id
         self.claims: dict[str, jobs.Claim] = {}
-        self.state, self.fence, self.fruitless, self.saved = State.queued, 0, 0, 0
-        self.silent_s, self.pausing = 0.0, False
+        self.state, self.fence, self.attempt, self.fruitless = State.queued, 0, 0, 0
+        self.silent_s, self.waiting = 0.0, False
         self.path = [State.queued]
+        self.model_id: str | None = None
+        self._forget()
 
-    @precondition(lambda self: self.state in FINISHED)
-    @rule()
-    def begin_another(self) -> None:
-        self._start()
+    def _forget(self) -> None:
+        self.saved, self.best = 0, 0
+        self.usable: set[int] = set()
+        self.damaged: set[int] = set()
+        self.measured: set[int] = set()
 
     def _go(self, event: Event) -> None:
         self.state = TRANSITIONS[self.state, event]
@@ -128,6 +130,27 @@ class JobLife(RuleBasedStateMachine):
         with pytest.raises(error), self.database.write.begin() as session:
             work(session)
 
+    @precondition(lambda self: self.state in FINISHED)
+    @rule()
+    def begin_another(self) -> None:
+        self._start()
+
+    @precondition(lambda self: len(self.path) > 4)
+    @rule()
+    def delete(self) -> None:
+        if self.state not in FINISHED:
+            self._refused(lambda session: commands.delete(session, self.project_id, self.job_id), NotDeletable)
+            return
+        with self.database.write.begin() as session:
+            commands.delete(session, self.project_id, self.job_id)
+        with self.database.read() as session:
+            for table in (JobEvent, Checkpoint, Metric, Artifact, TrainedModel):
+                assert session.scalar(select(func.count()).where(table.job_id == self.job_id)) == 0
+        for claim in self.claims.values():
+            self._refused(lambda session, claim=claim: jobs.heartbeat(session, claim, LEASE_S), LeaseLost)
+        self._refused(lambda session: commands.delete(session, self.project_id, self.job_id), NotFound)
+        self._start()
+
     @rule(worker=WORKERS)
     def claim(self, worker: str) -> None:
         with self.database.write.begin() as session:
@@ -135,12 +158,14 @@ class JobLife(RuleBasedStateMachine):
         if self.state is not State.queued:
             assert claim is None
         elif claim is None:
-            assert self.pausing
+            assert self.waiting
         else:
             self._go(Event.claim)
             self.fence += 1
+            self.attempt += 1
             self.fruitless += 1
             self.silent_s = 0.0
+            self.measured = {step for step in self.measured if step <= self.saved}
             assert (claim.fence, claim.checkpoint_update) == (self.fence, self.saved or None)
             self.claims[worker] = claim
 
@@ -148,18 +173,33 @@ class JobLife(RuleBasedStateMachine):
     @rule(data=st.data(), end=st.sampled_from(sorted(OWNERS_ENDS)))
     def end(self, data: st.DataObject, end: Event) -> None:
         worker = data.draw(st.sampled_from(sorted(self.claims)))
-        claim, work = self.claims[worker], OWNERS_ENDS[end]
+        claim = self.claims[worker]
+
+        def work(session: Session) -> str | None:
+            model_id = self._make_model(session, claim) if end in MAKING_A_MODEL else None
+            OWNERS_ENDS[end](session, claim)
+            return model_id
+
         if not self._owns(worker):
-            self._refused(lambda session: work(session, claim), LeaseLost)
+            self._refused(work, LeaseLost)
         elif (self.state, end) not in TRANSITIONS:
-            self._refused(lambda session: work(session, claim), WrongState)
+            self._refused(work, WrongState)
         else:
             with self.database.write.begin() as session:
-                work(session, claim)
-            if end is Event.release:
+                made = work(session)
+            assert self.model_id in (None, made) or made is None
+            self.model_id = made or self.model_id
+            if end in NO_ATTEMPT_USED:
+                self.attempt -= 1
                 self.fruitless = max(self.fruitless - 1, 0)
-                self.pausing = False
+                self.waiting = False
             self._go(end)
+
+    def _make_model(self, session: Session, claim: jobs.Claim) -> str:
+        common = {"project_id": self.project_id, "job_id": claim.job_id, "media_type": "x/y", "blob": self.blob}
+        file = artifacts.create(session, kind="model", name="model.safetensors", **common)
+        facts = {"name": "x", "config": {}, "parameter_count": 1, "plan_hash": None}
+        return trained.create(session, artifact=file, dataset_id=self.dataset_id, **facts).id
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data())
@@ -174,20 +214,20 @@ class JobLife(RuleBasedStateMachine):
         self._lost()
 
     def _lost(self) -> None:
-        self._go(Event.lose_lease if self.fruitless < 3 else Event.exhaust)
-        self.pausing = True
+        self._go(Event.lose_lease if self.fruitless < MAX_ATTEMPTS else Event.exhaust)
+        self.waiting = True
 
     @precondition(lambda self: self.claims)
-    @rule(data=st.data(), save=st.booleans())
-    def write(self, data: st.DataObject, save: bool) -> None:
+    @rule(data=st.data(), save=st.booleans(), best=st.booleans())
+    def write(self, data: st.DataObject, save: bool, best: bool) -> None:
         worker = data.draw(st.sampled_from(sorted(self.claims)))
-        claim = self.claims[worker]
+        claim, step = self.claims[worker], self.saved + 1
 
         def work(session: Session) -> None:
             assert jobs.heartbeat(session, claim, LEASE_S) == self.state
-            jobs.add_metrics(session, claim, [("loss", self.saved + 1, 0.5, 0.0)])
+            jobs.add_metrics(session, claim, [("loss", step, 0.5, 0.0)])
             if save:
-                checkpoints.save(session, claim, self.blob, self.saved + 1, best=False, keep=2)
+                checkpoints.save(session, claim, self.blob, step, best=best, keep=KEEP)
 
         if not self._owns(worker):
             self._refused(work, LeaseLost)
@@ -195,21 +235,73 @@ class JobLife(RuleBasedStateMachine):
         with self.database.write.begin() as session:
             work(session)
         self.silent_s = 0.0
+        self.measured.add(step)
         if save:
-            self.saved, self.fruitless = self.saved + 1, 0
+            self._saved(step, best=best)
 
-    @precondition(lambda self: len(self.path) > 3)
-    @rule()
-    def cancel(self) -> None:
-        if self.state in FINISHED:
-            self._refused(
-                lambda session: commands.request_cancel(session, self.project_id, self.job_id), NotCancellable
-            )
+    def _saved(self, step: int, *, best: bool) -> None:
+        self.saved, self.fruitless = step, 0
+        self.best = step if best else self.best
+        self.usable.add(step)
+        self.damaged.discard(step)
+        oldest = sorted(self.usable)[-KEEP:][0]
+        self.usable = {kept for kept in self.usable if kept >= oldest or kept == self.best}
+        self.damaged = {kept for kept in self.damaged if kept >= oldest or kept == self.best}
+
+    @precondition(lambda self: self.claims and self.usable)
+    @rule(data=st.data())
+    def go_on_from_the_one_before(self, data: st.DataObject) -> None:
+        worker = data.draw(st.sampled_from(sorted(self.claims)))
+        claim, newest = self.claims[worker], max(self.usable)
+        before = max(self.usable - {newest}, default=None)
+
+        def work(session: Session) -> None:
+            checkpoints.mark_damaged(session, claim, newest, PROBLEM)
+            checkpoints.resume_from(session, claim, before)
+
+        if not self._owns(worker):
+            self._refused(work, LeaseLost)
             return
         with self.database.write.begin() as session:
-            commands.request_cancel(session, self.project_id, self.job_id)
-        if self.state is not State.cancelling:
-            self._go(Event.cancel)
+            work(session)
+        self.usable.discard(newest)
+        self.damaged.add(newest)
+        self.saved = before or 0
+        self.measured = {step for step in self.measured if step <= self.saved}
+
+    @precondition(lambda self: len(self.path) > 2)
+    @rule(event=st.sampled_from(sorted(CLIENTS)))
+    def ask(self, event: Event) -> None:
+        command = next(command for command in commands.COMMANDS.values() if command.event is event)
+
+        def work(session: Session) -> Job:
+            return CLIENTS[event](session, self.project_id, self.job_id)
+
+        if (self.state, event) not in TRANSITIONS and self.state not in command.done:
+            self._refused(work, command.refusal)
+            return
+        with self.database.write.begin() as session:
+            work(session)
+        if (self.state, event) in TRANSITIONS:
+            self._go(event)
+            if event is Event.resume:
+                self.fruitless, self.waiting = 0, False
+
+    @precondition(lambda self: self.state in FINISHED)
+    @rule(fresh=st.booleans())
+    def retry(self, fresh: bool) -> None:
+        def work(session: Session) -> None:
+            commands.request_retry(session, self.project_id, self.job_id, fresh=fresh)
+
+        if self.state is State.succeeded:
+            self._refused(work, commands.COMMANDS["retry"].refusal)
+            return
+        with self.database.write.begin() as session:
+            work(session)
+        self._go(Event.retry)
+        self.fruitless, self.waiting = 0, False
+        if fresh:
+            self._forget()
 
     @rule(seconds=st.sampled_from([45.0, 70.0]))
     def pass_time(self, seconds: float) -> None:
@@ -218,7 +310,7 @@ class JobLife(RuleBasedStateMachine):
             statement = update(Job).where(Job.id == self.job_id).values(past)
             session.execute(statement, execution_options={"synchronize_session": False})
         self.silent_s += seconds
-        self.pausing = False
+        self.waiting = False
 
     @rule()
     def reap(self) -> None:
@@ -229,17 +321,33 @@ class JobLife(RuleBasedStateMachine):
             self._lost()
         assert self.state is State.queued or self.job_id not in calls
 
+    @rule(alive=st.booleans())
+    def abandon(self, alive: bool) -> None:
+        with self.database.write.begin() as session:
+            jobs.abandon(session, "a", lambda _owner: alive)
+        if self.state in LIVE and "a" in self.claims and self._owns("a") and not alive:
+            self._lost()
+
     @invariant()
-    def row_and_events_tell_the_same_story(self) -> None:
+    def rows_tell_the_same_story(self) -> None:
         with self.database.read() as session:
             job = session.scalars(jobs.get(self.project_id, self.job_id)).one()
             events = session.scalars(jobs.events(self.project_id, self.job_id, limit=1000)).all()
+            rows = session.scalars(checkpoints.of_job(self.project_id, self.job_id)).all()
+            steps = session.scalars(select(Metric.step).where(Metric.job_id == self.job_id)).all()
+            models = session.scalars(select(TrainedModel.id).where(TrainedModel.job_id == self.job_id)).all()
         assert [event.data["status"] for event in events if event.type == "status"] == self.path
-        assert (job.status, job.fence, job.attempts_since_checkpoint) == (self.state, self.fence, self.fruitless)
+        assert (job.status, job.fence, job.attempt) == (self.state, self.fence, self.attempt)
+        assert job.attempts_since_checkpoint == self.fruitless
         assert (job.finished_at is not None) == (self.state in FINISHED)
         assert (job.lease_until is not None) == (job.lease_owner is not None) == (self.state in LIVE)
         assert (job.error is not None) == (self.state is State.failed)
         assert job.checkpoint_update == (self.saved or None)
+        assert {row.update for row in rows if row.damaged_at is None} == self.usable
+        assert {row.update for row in rows if row.damaged_at is not None} == self.damaged
+        assert [row.update for row in rows if row.best] == [self.best] * (self.best in self.usable | self.damaged)
+        assert set(steps) == self.measured
+        assert list(models) == ([] if self.model_id is None else [self.model_id])
 
 
 @pytest.fixture
@@ -259,8 +367,8 @@ def test_two_workers_a_reaper_a_client_and_a_clock_never_break_the_table(
     run_state_machine_as_test(
         lambda: JobLife(database, project_id, ready_dataset, blob),
         settings=effort(
-            max_examples=6,
-            stateful_step_count=25,
+            max_examples=10,
+            stateful_step_count=40,
             deadline=None,
             derandomize=True,
             database=None,
