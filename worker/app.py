@@ -1,4 +1,4 @@
-"""The worker process: Celery consumer, poller, reaper and warm spare around one way to run a job."""
+"""The worker process: Celery consumer, poller, reaper, collector and warm runners around one way to run a job."""
 
 import logging
 import os
@@ -19,28 +19,41 @@ from chaos_store.engine import Database, open_database
 from chaos_store.settings import Settings
 
 from . import tasks
+from .collector import Collector
 from .journal import TROUBLE, Journal
 from .poller import Poller
 from .reaper import Reaper
-from .slots import LIGHT_SLOTS, Slots
+from .slots import Slots
 from .spare import Spares
 from .supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
 
+PULSE_FILE = "worker.alive"
+
+
 class Worker:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.name = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
+        self.name = f"{_prefix()}{os.getpid()}-{uuid4().hex[:8]}"
         self.database: Database = open_database(settings)
         self.celery = make_celery(settings)
         self.scratch = _scratch(settings.data_dir / "scratch")
-        self.slots = Slots(settings.worker_slots)
-        self.spares = Spares(self.scratch)
+        self.slots = Slots.of(settings)
+        self.spares = Spares(self.scratch, training=self.slots.training > 0, light=self.slots.light > 0)
         self.stopping = threading.Event()
-        self.poller = Poller(self.database, self.slots, self.spares, self.run_job, settings.poll_s)
+        self.poller = Poller(
+            self.database,
+            self.slots,
+            self.spares,
+            self.run_job,
+            settings.poll_s,
+            prepare=self._take_over,
+            pulse=settings.data_dir / PULSE_FILE,
+        )
         self.reaper = Reaper(self.database, make_celery(settings, role="sender"), settings, self.name)
+        self.collector = Collector(self.database, settings, self.name)
         tasks.bind(self.celery, self.run_job)
 
     def run_job(self, job_id: str, kind: str) -> None:
@@ -48,14 +61,25 @@ class Worker:
         if self.stopping.is_set() or not self.slots.take(kind):
             return
         try:
-            self._claim_and_run(job_id)
-        except TROUBLE as error:
-            log.warning("%s: %s", job_id, error)
+            in_order = self._survive(job_id, kind)
         finally:
             self.slots.give_back(kind)
+        if in_order:
             self.poller.poke()
 
-    def _claim_and_run(self, job_id: str) -> None:
+    def _survive(self, job_id: str, kind: str) -> bool:
+        """Whatever happens to one job, the worker goes on."""
+        try:
+            self._claim_and_run(job_id, kind)
+        except TROUBLE as error:
+            log.warning("%s: %s", job_id, error)
+        except Exception:
+            log.exception("%s: the attempt ended in disorder", job_id)
+        else:
+            return True
+        return False
+
+    def _claim_and_run(self, job_id: str, kind: str) -> None:
         with self.database.write.begin() as session:
             claim = jobs.claim(session, job_id, self.name, self.settings.lease_s)
         if claim is None:
@@ -63,20 +87,37 @@ class Worker:
         log.info("%s: attempt %d of a %s job", job_id, claim.attempt, claim.kind)
         journal = Journal(self.database, claim, self.settings.lease_s)
         folder = self.scratch / f"{job_id}-{claim.fence}"
-        folder.mkdir(mode=0o700)
-        runner = self.spares.take()
+        runner = self.spares.take(kind)
         self.poller.poke()
-        Supervisor(journal, DatabaseBlobs(), self.settings, self.stopping, folder).run(runner)
+        try:
+            Supervisor(journal, DatabaseBlobs(), self.settings, self.stopping, folder).run(runner)
+        finally:
+            self.spares.give_back(runner)
+
+    def _take_over(self) -> None:
+        """Jobs of dead workers of this host need not wait for the end of their leases."""
+        with self.database.write.begin() as session:
+            lost = jobs.abandon(session, _prefix(), self._may_live)
+        if lost:
+            log.warning("taken back from dead workers: %s", ", ".join(lost))
+
+    def _may_live(self, owner: str) -> bool:
+        pid = owner.removeprefix(_prefix()).split("-")[0]
+        if owner == self.name or owner.count("-") != self.name.count("-") or not pid.isdecimal():
+            return True
+        return int(pid) != os.getpid() and _runs(int(pid))
 
     def start(self) -> None:
         self.spares.refresh()
         self.reaper.start()
+        self.collector.start()
         self.poller.start()
 
     def stop(self) -> None:
         self.stopping.set()
         self.poller.stop()
         self.reaper.stop()
+        self.collector.stop()
         self.spares.close()
         self.database.dispose()
         shutil.rmtree(self.scratch, ignore_errors=True)
@@ -92,8 +133,8 @@ class Worker:
         try:
             consumer = self.celery.Worker(
                 pool="threads",
-                queues=[TRAIN_QUEUE, LIGHT_QUEUE],
-                concurrency=self.settings.worker_slots + LIGHT_SLOTS,
+                queues=[TRAIN_QUEUE] * (self.slots.training > 0) + [LIGHT_QUEUE] * (self.slots.light > 0),
+                concurrency=self.slots.training + self.slots.light,
                 hostname=f"chaos@{self.name}",
                 without_gossip=True,
                 without_mingle=True,
@@ -106,11 +147,22 @@ class Worker:
             self.stop()
 
 
+def _prefix() -> str:
+    return f"{socket.gethostname()}-"
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 def _scratch(root: Path) -> Path:
     """A folder for this process; those of dead processes are removed."""
     root.mkdir(parents=True, exist_ok=True)
     for folder in root.iterdir():
-        if folder.name.isdecimal() and not psutil.pid_exists(int(folder.name)):
+        if folder.name.isdecimal() and not _runs(int(folder.name)):
             shutil.rmtree(folder, ignore_errors=True)
     mine = root / str(os.getpid())
     shutil.rmtree(mine, ignore_errors=True)

@@ -23,6 +23,7 @@ class JobFolder:
         self._blobs = blobs
         self._settings = settings
         self._path = path
+        self.resumed_from: int | None = None
 
     def write(self) -> str | None:
         """Fills the folder; the id of the analysis in it, where there is one already."""
@@ -59,23 +60,22 @@ class JobFolder:
     def _fetch_checkpoint(self) -> bool:
         """The newest that verifies; what came after it is forgotten."""
         claim = self._claim
+        if claim.kind != Kind.train or claim.fence == 1:
+            return False
         for saved in self._journal.read(lambda session: session.scalars(checkpoints.usable(claim.job_id)).all()):
             try:
                 self._fetch(saved.sha256, CHECKPOINT_FILE)
             except BlobCorrupt as error:
                 self._skip(saved.update, error.problem())
             else:
-                self._resume_from(saved.update)
-                return True
-        self._resume_from(None)
-        return False
+                self.resumed_from = saved.update
+                break
+        update = self.resumed_from
+        self._journal.write(lambda session: checkpoints.resume_from(session, claim, update))
+        return update is not None
 
     def _skip(self, update: int, problem: Json) -> None:
         self._journal.write(lambda session: checkpoints.mark_damaged(session, self._claim, update, problem))
-
-    def _resume_from(self, update: int | None) -> None:
-        if update != self._claim.checkpoint_update:
-            self._journal.write(lambda session: checkpoints.resume_from(session, self._claim, update))
 
     def _fetch(self, sha256: str, file: str) -> None:
         self._journal.fetch(self._blobs, sha256, self._path / file)

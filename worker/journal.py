@@ -4,6 +4,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,15 +12,17 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from chaos_store import jobs
+from chaos_store import capacity, jobs
 from chaos_store.blobs import CHUNK_BYTES, BlobRef, BlobStore
 from chaos_store.engine import Database
-from chaos_store.errors import LeaseLost
+from chaos_store.errors import LeaseLost, StorageFull
 from chaos_store.jobs import Claim
 
 Outcome = TypeVar("Outcome")
 
 RETRY_S = (0.05, 0.5)
+FULL_RETRY_S = (0.5, 2.0)
+FULL_PATIENCE_S = 300.0
 TROUBLE = (OperationalError, InterfaceError, PoolTimeout)
 
 log = logging.getLogger(__name__)
@@ -32,9 +35,9 @@ class Journal:
         self._lease_s = lease_s
         self._held_until = time.monotonic() + lease_s
 
-    def store(self, blobs: BlobStore, path: Path) -> BlobRef:
+    def store(self, blobs: BlobStore, path: Path, patience_s: float = FULL_PATIENCE_S) -> BlobRef:
         """In short transactions; the lease is renewed between them."""
-        return self._insist(lambda: blobs.store(self._database, self._pieces(path)))
+        return self._insist(lambda: blobs.store(self._database, self._pieces(path)), patience_s)
 
     def fetch(self, blobs: BlobStore, sha256: str, path: Path) -> None:
         def act(session: Session) -> None:
@@ -75,13 +78,32 @@ class Journal:
         with self._database.read() as session:
             return act(session)
 
-    def _insist(self, act: Callable[[], Outcome]) -> Outcome:
+    def _insist(self, act: Callable[[], Outcome], patience_s: float = FULL_PATIENCE_S) -> Outcome:
+        """A database that is away is waited for as long as the lease lasts, a full disk for `patience_s` at most."""
+        asked_at = time.monotonic()
         while True:
             try:
                 return act()
-            except TROUBLE as error:
-                if time.monotonic() > self._held_until:
-                    job_id, fence = self.claim.job_id, self.claim.fence
-                    raise LeaseLost(f"No database for {self._lease_s:g} s.", job_id=job_id, fence=fence) from error
-                log.warning("database trouble, trying again: %s", error)
-                time.sleep(random.uniform(*RETRY_S))
+            except (*TROUBLE, OSError) as error:
+                self._wait(error, asked_at + patience_s)
+
+    def _wait(self, error: Exception, patient_until: float) -> None:
+        full = capacity.is_full(error)
+        if not (full or isinstance(error, TROUBLE)):
+            raise error
+        if full and time.monotonic() >= patient_until:
+            raise StorageFull(f"No room for what the job made: {error}") from error
+        if time.monotonic() > self._held_until:
+            job_id, fence = self.claim.job_id, self.claim.fence
+            raise LeaseLost(f"No database for {self._lease_s:g} s.", job_id=job_id, fence=fence) from error
+        log.warning("%s: trying again: %s", self.claim.job_id, error)
+        time.sleep(random.uniform(*(FULL_RETRY_S if full else RETRY_S)))
+        if full:
+            self._try_to_hold()
+
+    def _try_to_hold(self) -> None:
+        """While the disk is full the lease is kept as long as there is room for that."""
+        asked_at = time.monotonic()
+        with suppress(*TROUBLE):
+            self._once(lambda session: jobs.heartbeat(session, self.claim, self._lease_s))
+            self._held_until = asked_at + self._lease_s

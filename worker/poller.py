@@ -3,11 +3,14 @@
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from chaos_store import jobs
 from chaos_store.engine import Database
 
-from .journal import TROUBLE
 from .slots import Slots
 from .spare import Spares
 
@@ -15,14 +18,27 @@ log = logging.getLogger(__name__)
 
 
 class Poller:
+    """`prepare` is done once before the first look, again and again until the database allows it; `pulse` is a file
+    whose age tells others that this worker goes round."""
+
     def __init__(
-        self, database: Database, slots: Slots, spares: Spares, run_job: Callable[[str, str], None], period_s: float
+        self,
+        database: Database,
+        slots: Slots,
+        spares: Spares,
+        run_job: Callable[[str, str], None],
+        period_s: float,
+        *,
+        prepare: Callable[[], object] | None = None,
+        pulse: Path | None = None,
     ) -> None:
         self._database = database
         self._slots = slots
         self._spares = spares
         self._run_job = run_job
         self._period_s = period_s
+        self._prepare = prepare
+        self._pulse = pulse
         self._poked = threading.Event()
         self._stopping = threading.Event()
         self._running: list[threading.Thread] = []
@@ -45,12 +61,21 @@ class Poller:
     def _loop(self) -> None:
         while not self._stopping.is_set():
             try:
-                self._spares.refresh()
-                self._look()
-            except TROUBLE as error:
+                self._round()
+            except (SQLAlchemyError, OSError) as error:
                 log.warning("poller: %s", error)
             self._poked.wait(self._period_s)
             self._poked.clear()
+
+    def _round(self) -> None:
+        with suppress(OSError):
+            if self._pulse is not None:
+                self._pulse.touch()
+        self._spares.refresh()
+        if self._prepare is not None:
+            self._prepare()
+            self._prepare = None
+        self._look()
 
     def _look(self) -> None:
         self._running = [thread for thread in self._running if thread.is_alive()]

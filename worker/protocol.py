@@ -1,6 +1,7 @@
 """What a supervisor and its runner say to each other: a job folder in, JSON lines and an exit code out.
 
-The supervisor writes one `Assignment` line to the runner's stdin and keeps that pipe open: its end is the runner's end.
+The supervisor writes an `Assignment` line to the runner's stdin and keeps that pipe open: its end is the runner's end.
+A runner for trainings does one job and ends; a light one says `Done` after each that went well, and waits for the next.
 """
 
 from typing import Annotated, Any, Literal
@@ -84,9 +85,12 @@ class CheckpointSaved(_Frozen):
     type: Literal["checkpoint"] = "checkpoint"
     file: str
     update: int
+    best: bool = False
 
 
 class ArtifactMade(_Frozen):
+    """A file to be kept. A model may come often during a training: the last one counts, however the job ends."""
+
     type: Literal["artifact"] = "artifact"
     kind: Literal["model", "trajectory", "figure", "dataset"]
     file: str
@@ -105,6 +109,10 @@ class Failed(_Frozen):
     problem: Json
 
 
+class Done(_Frozen):
+    type: Literal["done"] = "done"
+
+
 Message = (
     Ready
     | Stage
@@ -116,6 +124,7 @@ Message = (
     | ArtifactMade
     | Result
     | Failed
+    | Done
 )
 
 _MESSAGES: TypeAdapter[Message] = TypeAdapter(Annotated[Message, Field(discriminator="type")])

@@ -4,13 +4,12 @@ import logging
 import threading
 
 from celery import Celery
+from sqlalchemy.exc import SQLAlchemyError
 
 from chaos_store import jobs, leaders
 from chaos_store.broker import wake
 from chaos_store.engine import Database
 from chaos_store.settings import Settings
-
-from .journal import TROUBLE
 
 LEADERSHIP = "reaper"
 LEADERSHIP_PERIODS = 3
@@ -51,5 +50,5 @@ class Reaper:
         while not self._stopping.wait(self._settings.reap_s):
             try:
                 self.round()
-            except TROUBLE as error:
+            except SQLAlchemyError as error:
                 log.warning("reaper: %s", error)

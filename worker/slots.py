@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable
 
+from chaos_store.settings import Settings
 from chaos_store.states import Kind
 
 LIGHT_SLOTS = 1
@@ -10,11 +11,24 @@ LIGHT_KINDS = frozenset({Kind.analyse, Kind.ingest})
 
 
 class Slots:
-    """Short jobs have a slot of their own, so that an upload never waits behind hours of training."""
+    """Short jobs have slots of their own, so that an upload never waits behind hours of training."""
 
     def __init__(self, training: int, light: int = LIGHT_SLOTS) -> None:
+        self.training, self.light = training, light
         self._free = {False: training, True: light}
         self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Slots":
+        """A worker of one kind gives all its slots to it; one of all kinds has one more for light jobs."""
+        slots = settings.worker_slots
+        match settings.worker_kinds:
+            case "train":
+                return cls(training=slots, light=0)
+            case "light":
+                return cls(training=0, light=slots)
+            case _:
+                return cls(training=slots)
 
     def take(self, kind: str) -> bool:
         with self._lock:

@@ -1,4 +1,4 @@
-"""Runner processes: how one is started, spoken to and ended, and the warm one that waits for the next job."""
+"""Runner processes: how one is started, spoken to and ended, and the warm ones that wait for the next job."""
 
 import os
 import selectors
@@ -10,13 +10,19 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from .protocol import Assignment, Message, Ready, decode
+import psutil
+
+from .protocol import Assignment, Done, Message, Ready, decode
+from .slots import LIGHT_KINDS
 
 RUNNER_MODULE = f"{__package__}.runner"
+LIGHT_MODULE = f"{RUNNER_MODULE}.light"
 IMPORT_ROOT = Path(__file__).resolve().parents[len(RUNNER_MODULE.split(".")) - 1]
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 READ_BYTES = 1 << 20
 EXIT_POLL_S = 0.01
+JOBS_PER_RUNNER = 50
+MOST_BYTES = 512 * 1024 * 1024
 
 
 def _environment(scratch: Path) -> dict[str, str]:
@@ -26,7 +32,10 @@ def _environment(scratch: Path) -> dict[str, str]:
 
 
 class Runner:
-    """One child in a process group of its own; it ends when the pipe to it is closed."""
+    """One child in a process group of its own; it ends when the pipe to it is closed.
+
+    `silent` turns True at the end of its pipe, `idle` when it said that it waits for another job.
+    """
 
     def __init__(self, scratch: Path, module: str = RUNNER_MODULE) -> None:
         self._log = scratch / f"runner-{time.monotonic_ns()}.log"
@@ -45,7 +54,8 @@ class Runner:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._stdout, selectors.EVENT_READ)
         self._buffer = b""
-        self.silent = False
+        self._jobs = 0
+        self.silent = self.idle = False
 
     @property
     def pid(self) -> int:
@@ -55,16 +65,31 @@ class Runner:
         return not self._has_exited()
 
     def give(self, folder: Path) -> None:
+        self.idle = False
+        self._jobs += 1
         self._stdin.write(Assignment(folder=str(folder)).model_dump_json().encode() + b"\n")
 
     def read(self, timeout_s: float) -> Iterator[Message]:
-        """What has arrived within the timeout; `silent` turns True at the end of the pipe."""
+        """What has arrived within the timeout."""
         if self.silent or not self._selector.select(max(0.0, timeout_s)):
             return
         piece = os.read(self._stdout.fileno(), READ_BYTES)
         self.silent = not piece
         *lines, self._buffer = (self._buffer + piece).split(b"\n")
-        yield from (message for message in map(decode, lines) if not isinstance(message, Ready))
+        for message in map(decode, lines):
+            if isinstance(message, Done):
+                self.idle = True
+            elif not isinstance(message, Ready):
+                yield message
+
+    def is_reusable(self) -> bool:
+        """Whether it waits for another job, has not done many and has not grown much."""
+        if not self.idle or self._jobs >= JOBS_PER_RUNNER or not self.alive():
+            return False
+        try:
+            return bool(psutil.Process(self.pid).memory_info().rss < MOST_BYTES)
+        except psutil.Error:
+            return False
 
     def terminate(self) -> None:
         self._signal(signal.SIGTERM, group=False)
@@ -115,35 +140,57 @@ class Runner:
 
 
 class Spares:
-    """Keeps one imported runner waiting: importing torch takes seconds, handing over a folder milliseconds."""
+    """Keeps imported runners waiting: importing torch takes seconds, handing over a folder milliseconds.
 
-    def __init__(self, scratch: Path) -> None:
+    Trainings end with their runner, and one spare is kept for the next; light jobs share runners that are given back.
+    """
+
+    def __init__(self, scratch: Path, *, training: bool = True, light: bool = True) -> None:
         self._scratch = scratch
+        self._wanted = {RUNNER_MODULE: training, LIGHT_MODULE: light}
+        self._waiting: dict[str, list[Runner]] = {RUNNER_MODULE: [], LIGHT_MODULE: []}
+        self._lent: set[Runner] = set()
         self._lock = threading.Lock()
-        self._spare: Runner | None = None
         self._closed = False
 
-    def take(self) -> Runner:
+    def take(self, kind: str) -> Runner:
+        module = LIGHT_MODULE if kind in LIGHT_KINDS else RUNNER_MODULE
         with self._lock:
-            spare, self._spare = self._spare, None
-        if spare is not None and spare.alive():
-            return spare
-        if spare is not None:
-            spare.close()
-        return Runner(self._scratch)
+            self._bury(module)
+            waiting = self._waiting[module]
+            runner = waiting.pop() if waiting else Runner(self._scratch, module)
+            if module == LIGHT_MODULE:
+                self._lent.add(runner)
+        return runner
+
+    def give_back(self, runner: Runner) -> None:
+        """After its job: a light one waits for the next, each other is closed."""
+        reusable = runner.is_reusable()
+        with self._lock:
+            was_lent = runner in self._lent
+            self._lent.discard(runner)
+            if was_lent and reusable and not self._closed:
+                self._waiting[LIGHT_MODULE].append(runner)
+                return
+        runner.close()
 
     def refresh(self) -> None:
-        """Starts a spare where there is none; buries one that died while waiting."""
+        """Starts what should wait and does not; buries what died while waiting."""
         with self._lock:
-            if self._spare is not None and not self._spare.alive():
-                self._spare.close()
-                self._spare = None
-            if self._spare is None and not self._closed:
-                self._spare = Runner(self._scratch)
+            for module, waiting in self._waiting.items():
+                self._bury(module)
+                busy = self._lent if module == LIGHT_MODULE else ()
+                if self._wanted[module] and not waiting and not busy and not self._closed:
+                    waiting.append(Runner(self._scratch, module))
 
     def close(self) -> None:
         with self._lock:
             self._closed = True
-            if self._spare is not None:
-                self._spare.close()
-                self._spare = None
+            for waiting in self._waiting.values():
+                while waiting:
+                    waiting.pop().close()
+
+    def _bury(self, module: str) -> None:
+        for runner in [runner for runner in self._waiting[module] if not runner.alive()]:
+            self._waiting[module].remove(runner)
+            runner.close()

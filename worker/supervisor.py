@@ -2,28 +2,33 @@
 
 import logging
 import shutil
+import signal
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chaos_core.errors import ChaosError, RunnerCrashed
-from chaos_store import jobs
+from chaos_core.errors import ChaosError, CheckpointUnreadable, RunError, RunnerCrashed
+from chaos_store import capacity, checkpoints, jobs
 from chaos_store.blobs import BlobStore
-from chaos_store.errors import LeaseLost
+from chaos_store.errors import LeaseLost, StorageFull
 from chaos_store.jobs import MetricRow, Progress
 from chaos_store.settings import Settings
-from chaos_store.states import FINISHED, State
-from chaos_store.tables import Job
+from chaos_store.states import LIVE, State
+from chaos_store.tables import Job, JobEvent
 
 from .delivery import Delivery
 from .jobfolder import JobFolder
 from .journal import Journal
+from .limits import LOOK_S as GUARD_S
+from .limits import Guard, Limits, time_spent
 from .protocol import (
     EXIT_DONE,
+    EXIT_INTERRUPTED,
     AnalysisMade,
     ArtifactMade,
     CheckpointSaved,
@@ -42,7 +47,8 @@ from .spare import Runner
 
 LOOK_S = 0.4
 FLUSH_S = 0.5
-SHUTDOWN_GRACE_S = 20.0
+SAVING_GRACE_S = 20.0
+ENDS_ON_REQUEST = (EXIT_INTERRUPTED, -signal.SIGTERM, -signal.SIGKILL)
 
 log = logging.getLogger(__name__)
 
@@ -73,35 +79,60 @@ class Supervisor:
         self._notes = Notes()
         self._stepped = False
         self._done = False
+        self._update = -1
         self._problem: Json | None = None
-        self._cancelling = False
+        self._limit: RunError | None = None
+        self._status: str = State.running
         self._kill_at: float | None = None
-        self._beat_at = self._look_at = self._flush_at = time.monotonic()
+        now = time.monotonic()
+        self._beat_at, self._look_at, self._flush_at = now + settings.heartbeat_s, now + LOOK_S, now
 
     def run(self, runner: Runner) -> None:
+        """Leaves the runner alive only where it waits for another job."""
         try:
+            self._attempt(runner)
+        except LeaseLost as error:
+            log.warning("%s: %s", self._claim.job_id, error.detail)
+        finally:
+            if not runner.idle or self._kill_at is not None:
+                runner.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _attempt(self, runner: Runner) -> None:
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
             self._delivery.analysis_id = self._job_folder.write()
+            self._guard = Guard(
+                Limits.of(self._settings, self._claim.limits), runner.pid, self._folder, self._spent_before()
+            )
             runner.give(self._folder)
             self._watch(runner)
             self._conclude(runner)
-        except LeaseLost as error:
-            log.warning("%s: %s", self._claim.job_id, error.detail)
+        except LeaseLost:
+            raise
         except (OSError, ValidationError) as error:
             log.warning("%s: %s\n%s", self._claim.job_id, error, runner.last_words())
             runner.kill()
-            self._lose(runner.finish())
+            self._lose(runner.finish(), error)
         except ChaosError as error:
-            self._delivery.fail(error.problem())
-        finally:
             runner.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._delivery.fail(error.problem())
+
+    def _spent_before(self) -> float:
+        claim, event = self._claim, JobEvent.data["event"].as_string()
+        if claim.fence == 1:
+            return 0.0
+        changes = select(event, JobEvent.created_at).where(JobEvent.job_id == claim.job_id, JobEvent.type == "status")
+        rows = self._journal.read(lambda session: session.execute(changes.order_by(JobEvent.seq)).all())
+        return time_spent((name, at) for name, at in rows)
 
     def _watch(self, runner: Runner) -> None:
-        while not runner.silent:
+        while not (runner.silent or runner.idle):
             timeout_s = min(self._beat_at, self._look_at, self._flush_at) - time.monotonic()
-            for message in runner.read(max(0.0, min(timeout_s, LOOK_S))):
+            for message in runner.read(max(0.0, min(timeout_s, GUARD_S))):
                 self._hear(message)
-            self._tick(runner)
+            if not runner.idle:
+                self._tick(runner)
         self._flush()
 
     def _tick(self, runner: Runner) -> None:
@@ -110,35 +141,43 @@ class Supervisor:
             self._flush()
         if now >= self._beat_at:
             self._beat_at = now + self._settings.heartbeat_s
-            self._notice(self._journal.heartbeat())
+            self._status = self._journal.heartbeat()
         elif now >= self._look_at:
-            self._notice(self._status())
+            self._status = self._read_status()
         if now >= self._look_at:
             self._look_at = now + LOOK_S
+        crossed = self._guard.crossed()
+        self._limit = self._limit or crossed
         self._stop_where_asked(runner, now)
 
-    def _status(self) -> str:
+    def _read_status(self) -> str:
         claim = self._claim
         query = jobs.get(claim.project_id, claim.job_id).with_only_columns(Job.status).where(Job.fence == claim.fence)
         status = self._journal.read(lambda session: session.scalar(query))
-        if status is None or status in FINISHED:
+        if status not in LIVE:
             raise LeaseLost("The job is another worker's now.", job_id=claim.job_id, fence=claim.fence)
-        return status
+        return str(status)
 
-    def _notice(self, status: str) -> None:
-        self._cancelling = self._cancelling or status == State.cancelling
+    def _grace_s(self) -> float | None:
+        """How long the runner may take to end, where it should."""
+        if self._status == State.cancelling or self._limit is not None:
+            return self._settings.cancel_grace_s
+        return SAVING_GRACE_S if self._status == State.pausing or self._stopping.is_set() else None
 
     def _stop_where_asked(self, runner: Runner, now: float) -> None:
-        if self._kill_at is None and (self._cancelling or self._stopping.is_set()):
-            grace_s = self._settings.cancel_grace_s if self._cancelling else SHUTDOWN_GRACE_S
+        grace_s = self._grace_s()
+        if grace_s is None:
+            return
+        if self._kill_at is None:
             self._kill_at = now + grace_s
             runner.terminate()
-        if self._kill_at is not None and self._cancelling:
-            self._kill_at = min(self._kill_at, now + self._settings.cancel_grace_s)
-        if self._kill_at is not None and now >= self._kill_at:
+        self._kill_at = min(self._kill_at, now + grace_s)
+        if now >= self._kill_at or self._guard.is_greedy():
             runner.kill()
 
     def _hear(self, message: Message) -> None:
+        if not isinstance(message, ProgressMade) or message.update != self._update:
+            self._guard.moved()
         match message:
             case Stage(stage=stage):
                 self._flush()
@@ -173,7 +212,7 @@ class Supervisor:
     def _note_progress(self, message: ProgressMade) -> None:
         wall = time.time()
         self._notes.metrics += [MetricRow(m.name, m.step, m.value, wall) for m in message.metrics]
-        self._notes.values["progress_update"] = message.update
+        self._notes.values["progress_update"] = self._update = message.update
         self._notes.values["progress_total"] = message.total
         if not self._stepped:
             self._stepped = self._notes.first_step = True
@@ -192,31 +231,53 @@ class Supervisor:
         self._journal.write(act)
 
     def _conclude(self, runner: Runner) -> None:
-        code = runner.finish()
+        code = EXIT_DONE if runner.idle else runner.finish()
         log.info("%s: attempt %d ended with %s", self._claim.job_id, self._claim.attempt, describe_exit(code))
-        self._notice(self._status())
         if code == EXIT_DONE and self._done:
             self._delivery.succeed()
-        elif self._problem is not None:
-            self._delivery.fail(self._problem)
-        elif self._cancelling:
+            return
+        self._status = self._read_status()
+        if (error := self._typed_failure(code)) is not None:
+            self._delivery.fail(error)
+        elif self._status == State.cancelling:
             self._journal.write(lambda session: jobs.confirm_cancel(session, self._claim))
-        elif self._stopping.is_set() and self._kill_at is not None:
+        elif self._is_unreadable():
+            self._journal.write(self._skip_checkpoint)
+        elif self._kill_at is not None and code in ENDS_ON_REQUEST and self._status == State.pausing:
+            self._journal.write(lambda session: jobs.confirm_pause(session, self._claim))
+        elif self._kill_at is not None and code in ENDS_ON_REQUEST and self._stopping.is_set():
             self._journal.write(lambda session: jobs.release(session, self._claim))
-        elif (error := error_of_exit(code, attempt=self._claim.attempt)) is not None:
-            self._delivery.fail(error.problem())
         else:
             log.warning("%s: runner ended with %d\n%s", self._claim.job_id, code, runner.last_words())
             self._lose(code)
 
-    def _lose(self, code: int) -> None:
+    def _typed_failure(self, code: int) -> Json | None:
+        """What neither a cancel nor another attempt would change."""
+        if self._limit is not None:
+            return self._limit.problem()
+        if self._problem is not None:
+            return None if self._is_unreadable() else self._problem
+        if self._kill_at is None and (hungry := self._guard.out_of_memory(code)) is not None:
+            return hungry.problem()
+        error = error_of_exit(code, attempt=self._claim.attempt)
+        return None if error is None else error.problem()
+
+    def _is_unreadable(self) -> bool:
+        """The bytes of the checkpoint were those stored, and yet no state of this training."""
+        code = None if self._problem is None else self._problem["code"]
+        return code == CheckpointUnreadable.code and self._job_folder.resumed_from is not None
+
+    def _skip_checkpoint(self, session: Session) -> None:
+        """The next attempt, which is none more, takes the one before."""
+        assert self._problem is not None and self._job_folder.resumed_from is not None
+        checkpoints.mark_damaged(session, self._claim, self._job_folder.resumed_from, self._problem)
+        jobs.release(session, self._claim)
+
+    def _lose(self, code: int, cause: Exception | None = None) -> None:
         attempt = self._claim.attempt
-        error = RunnerCrashed(
-            f"The training process ended with {describe_exit(code)}.", exit_code=code, attempt=attempt
+        error: ChaosError = RunnerCrashed(
+            f"The process of the job ended with {describe_exit(code)}.", exit_code=code, attempt=attempt
         )
-
-        def act(session: Session) -> None:
-            jobs.record_event(session, self._claim, "runner_died", {"exit_code": code, "attempt": attempt})
-            jobs.lose(session, self._claim, error.problem())
-
-        self._journal.write(act)
+        if cause is not None and capacity.is_full(cause):
+            error = StorageFull(f"No room for the files of the job: {cause}")
+        self._delivery.lose(error, exit_code=code, attempt=attempt)

@@ -43,10 +43,10 @@ def test_a_spare_that_died_is_replaced(tmp_path: Path) -> None:
     spares = Spares(tmp_path)
     try:
         spares.refresh()
-        first = spares.take()
+        first = spares.take("train")
         first.close()
         spares.refresh()
-        second = spares.take()
+        second = spares.take("train")
         assert second.alive() and second.pid != first.pid
         second.close()
     finally:

@@ -1,6 +1,7 @@
 """What is told of a training while it runs: a sample of its steps, chosen by their number alone."""
 
 import math
+import sys
 import time
 from pathlib import Path
 
@@ -8,26 +9,33 @@ from chaos_core.training import REPORTS, Step, Trainer, Validated
 
 from ..protocol import CheckpointSaved, Measurement, Progress
 from .channel import Channel
+from .work import NO_ROOM
 
 FLUSH_S = 0.25
 
 
 class Reporter:
-    def __init__(self, channel: Channel, trainer: Trainer) -> None:
+    """Steps are counted within the present attempt of the training, so that each attempt is told of alike."""
+
+    def __init__(self, channel: Channel, trainer: Trainer, folder: Path) -> None:
         self._channel = channel
         self._trainer = trainer
-        self._every = math.ceil(trainer.plan.training.updates / REPORTS)
+        self._folder = folder
+        self._updates = trainer.plan.training.updates
+        self._every = math.ceil(self._updates / REPORTS)
         self._pending: list[Measurement] = []
         self._update = trainer.update
         self._told = False
         self._saved = 0
+        self._unsaved = False
         self._flush_at = 0.0
 
     def hear(self, event: Step | Validated) -> None:
-        self._update = event.update
+        self._update, self._unsaved = event.update, True
+        done = event.update - self._trainer.attempt * self._updates
         if isinstance(event, Validated):
             self._measure(event.update, d_stsp=event.d_stsp, d_h=event.d_h)
-        elif event.update % self._every == 0 or event.update in (1, self._trainer.total):
+        elif done % self._every == 0 or done in (1, self._updates):
             self._measure(
                 event.update,
                 loss=event.loss,
@@ -36,24 +44,43 @@ class Reporter:
                 forcing_interval=event.interval,
             )
         if not self._told or time.monotonic() >= self._flush_at:
-            self.flush()
+            self._flush()
 
-    def flush(self) -> None:
+    def save(self, *, best: bool = False) -> None:
+        """What was measured, then the state; a disk without room leaves the training with the state saved before."""
+        self._flush()
+        if not self._unsaved:
+            return
+        self._saved += 1
+        file = f"checkpoint-{self._saved}"
+        try:
+            write_whole(self._folder / file, self._trainer.checkpoint())
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            sys.stderr.write(f"no room for the checkpoint at update {self._trainer.update}: {error}\n")
+            return
+        self._unsaved = False
+        self._channel.send(CheckpointSaved(file=file, update=self._trainer.update, best=best))
+
+    def _flush(self) -> None:
         self._channel.send(Progress(update=self._update, total=self._trainer.total, metrics=tuple(self._pending)))
         self._pending = []
         self._told = True
         self._flush_at = time.monotonic() + FLUSH_S
 
-    def save(self, folder: Path) -> None:
-        """A new file each time: the supervisor takes it away when it is stored."""
-        self._saved += 1
-        file = f"checkpoint-{self._saved}"
-        part = folder / f"{file}.part"
-        part.write_bytes(self._trainer.checkpoint())
-        part.rename(folder / file)
-        self._channel.send(CheckpointSaved(file=file, update=self._trainer.update))
-
     def _measure(self, update: int, **values: float | None) -> None:
         for name, value in values.items():
             if value is not None and math.isfinite(value):
                 self._pending.append(Measurement(name=name, step=update, value=value))
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """All of the file or nothing: its reader may come at any moment."""
+    part = path.with_name(f"{path.name}.part")
+    try:
+        part.write_bytes(content)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    part.rename(path)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from chaos_core.analysis import Analysis
-from chaos_core.errors import CheckpointUnreadable, RunError
+from chaos_core.errors import RunError
 from chaos_core.figures import attractor_figure, divergence_figure
 from chaos_core.fitted import Fitted, config, to_safetensors
 from chaos_core.generation import free_latent, read_out
@@ -16,7 +16,7 @@ from chaos_core.planning import plan as make_plan
 from chaos_core.selection import settled
 from chaos_core.series import Series
 from chaos_core.spec import Plan, Spec
-from chaos_core.training import Trainer
+from chaos_core.training import Trainer, Validated
 from chaos_core.typing import Floats
 from chaos_core.windows import longest_run
 
@@ -25,7 +25,7 @@ from .analyse import make_analysis, read_series
 from .channel import Channel
 from .drawing import send_figure
 from .floors import score_baselines
-from .reporting import Reporter
+from .reporting import Reporter, write_whole
 
 MODEL_FILE = "model.safetensors"
 TRAJECTORY_FILE = "trajectory.npz"
@@ -72,44 +72,34 @@ def _settle(job: JobFile, analysis: Analysis | None, channel: Channel) -> Plan:
 
 def _fit(folder: Path, job: JobFile, series: Series, plan: Plan, channel: Channel) -> Fitted:
     channel.send(Stage(stage="training"))
-    trainer = _trainer(folder, job, series, plan)
+    state = (folder / CHECKPOINT_FILE).read_bytes() if job.has_checkpoint else None
+    trainer = Trainer(series, plan, job.seed, state)
     started = {"kernel": trainer.kernel, "device": trainer.device, "update": trainer.update, "total": trainer.total}
     channel.send(TrainingStarted.model_validate(started))
-    try:
-        _train(folder, job, trainer, Reporter(channel, trainer), channel)
-        return trainer.fitted()
-    except RunError:
-        _send_survivor(folder, trainer, channel)
-        raise
-
-
-def _trainer(folder: Path, job: JobFile, series: Series, plan: Plan) -> Trainer:
-    if job.has_checkpoint:
-        try:
-            return Trainer(series, plan, job.seed, state=(folder / CHECKPOINT_FILE).read_bytes())
-        except CheckpointUnreadable:
-            return Trainer(series, plan, job.seed)
-    return Trainer(series, plan, job.seed)
+    _train(folder, job, trainer, Reporter(channel, trainer, folder), channel)
+    return trainer.fitted()
 
 
 def _train(folder: Path, job: JobFile, trainer: Trainer, reporter: Reporter, channel: Channel) -> None:
+    """Saves at each new best, after each period, when asked to stop, and at the end."""
+    _send_survivor(folder, trainer, channel)
     save_at = time.monotonic() + job.checkpoint_s
     with channel.patience() as stop_requested:
         for event in trainer:
             reporter.hear(event)
-            stopping = stop_requested()
-            if stopping or time.monotonic() >= save_at:
-                reporter.flush()
-                reporter.save(folder)
+            best, stopping = isinstance(event, Validated) and event.best, stop_requested()
+            if best or stopping or time.monotonic() >= save_at:
+                reporter.save(best=best)
                 save_at = time.monotonic() + job.checkpoint_s
+            if best:
+                _send_survivor(folder, trainer, channel)
             if stopping:
                 return
-        reporter.flush()
-        reporter.save(folder)
+        reporter.save()
 
 
 def _send_survivor(folder: Path, trainer: Trainer, channel: Channel) -> None:
-    """The best state that was alive remains usable; where none was, there is nothing to send."""
+    """The best state that was alive remains usable, however the training ends; at first there is none."""
     try:
         fitted = trainer.fitted()
     except RunError:
@@ -118,14 +108,16 @@ def _send_survivor(folder: Path, trainer: Trainer, channel: Channel) -> None:
 
 
 def _send_model(folder: Path, fitted: Fitted, channel: Channel) -> None:
-    (folder / MODEL_FILE).write_bytes(to_safetensors(fitted))
+    """A file of its own each time: the supervisor may still hold the one before."""
+    file = f"{fitted.provenance['update']}-{MODEL_FILE}"
+    write_whole(folder / file, to_safetensors(fitted))
     facts = {
         "name": _name(fitted),
         "config": config(fitted),
         "parameter_count": sum(int(value.size) for value in fitted.params.values()),
     }
     media_type = "application/vnd.safetensors"
-    channel.send(ArtifactMade(kind="model", file=MODEL_FILE, name=MODEL_FILE, media_type=media_type, facts=facts))
+    channel.send(ArtifactMade(kind="model", file=file, name=MODEL_FILE, media_type=media_type, facts=facts))
 
 
 def _name(fitted: Fitted) -> str:

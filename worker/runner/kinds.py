@@ -1,0 +1,6 @@
+"""The kinds of jobs that need no torch."""
+
+from .analyse import analyse_job
+from .ingest import ingest_job
+
+LIGHT_KINDS = {"analyse": analyse_job, "ingest": ingest_job}

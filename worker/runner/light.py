@@ -1,0 +1,35 @@
+"""`python -m worker.runner.light`: light jobs one after another, without torch, until the pipe ends or one fails."""
+
+from .lifeline import Lifeline
+
+LIFELINE = Lifeline()
+
+import os  # noqa: E402 - the imports below take a second, and the lifeline must hold meanwhile
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+from ..protocol import EXIT_DONE, EXIT_INTERRUPTED, Done, Ready  # noqa: E402
+from .channel import Channel, Interrupted  # noqa: E402
+from .kinds import LIGHT_KINDS  # noqa: E402
+from .work import do, private_stdout  # noqa: E402
+
+
+def main() -> int:
+    channel = Channel(private_stdout())
+    channel.send(Ready())
+    try:
+        while True:
+            assignment = LIFELINE.assignment()
+            channel.listen()
+            code = do(Path(assignment.folder), channel, LIGHT_KINDS)
+            if code != EXIT_DONE:
+                return code
+            channel.send(Done())
+    except Interrupted:
+        return EXIT_INTERRUPTED
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)
