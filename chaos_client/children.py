@@ -14,7 +14,10 @@ from chaos_client.failures import ServeError
 FIRST_BACKOFF_S = 0.2
 LONGEST_BACKOFF_S = 15.0
 STEADY_S = 30.0
+STEADY_WHERE_KILLED_S = 3.0
 GIVE_UP_AFTER = 12
+LAST_LINES = 15
+LOG_TAIL_BYTES = 8192
 PR_SET_PDEATHSIG = 1
 
 
@@ -55,6 +58,7 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
+        self._started = time.monotonic()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -66,7 +70,6 @@ class Child:
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
             )
-        self._started = time.monotonic()
 
     def watch(self) -> str | None:
         """Starts the child again when it is dead and its backoff is over; returns what happened, if anything."""
@@ -79,17 +82,29 @@ class Child:
             return None
         self._due = 0.0
         self.restarts += 1
-        self.start()
+        try:
+            self.start()
+        except OSError as error:
+            return f"{self.name} could not be started: {error}"
         return f"{self.name} started again (pid {self.pid})"
 
     def _plan_restart(self, now: float) -> str:
         code = self._process.returncode if self._process else None
-        self._failures = 1 if now - self._started > STEADY_S else self._failures + 1
+        steady_s = STEADY_WHERE_KILLED_S if code == -signal.SIGKILL else STEADY_S
+        self._failures = 1 if now - self._started > steady_s else self._failures + 1
         if self._failures > GIVE_UP_AFTER:
-            raise ServeError(f"{self.name} died {self._failures} times in a row (last exit {code}); see {self.log}")
+            raise ServeError(
+                f"{self.name} died {self._failures} times in a row (last exit {code}). "
+                f"The end of {self.log}:\n{self._last_lines()}"
+            )
         delay = min(LONGEST_BACKOFF_S, FIRST_BACKOFF_S * 2 ** (self._failures - 1))
         self._due = now + delay
         return f"{self.name} died (exit {code}); starting it again in {delay:.1f} s"
+
+    def _last_lines(self) -> str:
+        with self.log.open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
+            return "\n".join(log.read().decode(errors="replace").splitlines()[-LAST_LINES:])
 
     def stop(self) -> None:
         if self._process is None or self._process.poll() is not None:

@@ -1,12 +1,10 @@
 """The embedded service: one supervisor that starts, watches and stops broker, worker and API in order."""
 
-import fcntl
 import json
 import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +15,7 @@ from typing import IO
 
 import httpx
 
+from chaos_client import folder as data_folder
 from chaos_client.broker import BrokerPlan, plan_broker
 from chaos_client.children import Child
 from chaos_client.failures import ServeError
@@ -60,24 +59,23 @@ class EmbeddedService:
 
     def _prepare(self) -> None:
         folder = self._options.data_dir
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = _take_lock(folder)
-        _record(folder).unlink(missing_ok=True)
+        self._lock = data_folder.take(folder)
+        data_folder.record(folder).unlink(missing_ok=True)
         (folder / "logs").mkdir(exist_ok=True)
+
+    def _start(self) -> None:
+        folder = self._options.data_dir
+        self._broker = plan_broker(folder)
+        environment = data_folder.environment(folder, self._broker.url)
+        self._make_fit(environment)
         self._listener = _listen(self._options.host, self._options.port)
         host = self._options.host if ":" not in self._options.host else f"[{self._options.host}]"
         self.url = f"http://{host}:{self._listener.getsockname()[1]}"
-
-    def _start(self) -> None:
-        self._broker = plan_broker(self._options.data_dir)
-        environment = self._environment(self._broker)
         if self._broker.command:
             self._launch("broker", self._broker.command, environment, stop_s=5)
         self._say(f"broker: {self._broker.source}")
-        self._run_once("migrate", environment)
         key = self._first_key(environment)
         python = sys.executable
-        assert self._listener is not None
         descriptor = self._listener.fileno()
         self._launch("worker", (python, "-m", "worker"), environment, stop_s=30)
         api = (python, "-m", "api", "--fd", str(descriptor))
@@ -85,11 +83,13 @@ class EmbeddedService:
         self._await_ready()
         if self._stopping:
             return
-        _write_private(
-            _record(self._options.data_dir),
-            json.dumps({"url": self.url, "api_key": key, "pid": os.getpid()}),
-        )
-        self._say(f"ready: {self.url}  (docs {self.url}/docs, key in {_key_file(self._options.data_dir)})")
+        facts = {"url": self.url, "api_key": key, "pid": os.getpid(), "broker_url": self._broker.url}
+        data_folder.write_private(data_folder.record(folder), json.dumps(facts))
+        self._say(f"ready: {self.url}  (docs {self.url}/docs, key in {data_folder.key_file(folder)})")
+
+    def _make_fit(self, environment: dict[str, str]) -> None:
+        """Ends what an earlier service left behind, saves the rows before an upgrade, and puts lost jobs back."""
+        data_folder.ask("migrate", environment)
 
     def _launch(
         self,
@@ -105,24 +105,10 @@ class EmbeddedService:
         child.start()
         self._children.append(child)
 
-    def _environment(self, broker: BrokerPlan) -> dict[str, str]:
-        folder = self._options.data_dir
-        environment = dict(os.environ)
-        environment.setdefault("CHAOS_DATABASE_URL", f"sqlite:///{folder / 'chaos.db'}")
-        environment.update(CHAOS_BROKER_URL=broker.url, CHAOS_DATA_DIR=str(folder), PYTHONUNBUFFERED="1")
-        return environment
-
-    def _run_once(self, action: str, environment: dict[str, str], *options: str) -> str:
-        command = (sys.executable, "-m", "chaos_store", action, *options)
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise ServeError(f"`python -m chaos_store {action}` failed:\n{done.stderr.strip()[-2000:]}")
-        return done.stdout.strip()
-
     def _first_key(self, environment: dict[str, str]) -> str:
-        path = _key_file(self._options.data_dir)
+        path = data_folder.key_file(self._options.data_dir)
         if not path.exists():
-            _write_private(path, self._run_once("first-key", environment, "--force"))
+            data_folder.write_private(path, data_folder.ask("first-key", environment, "--force"))
             self._say(f"made an API key; it is kept in {path}")
         return path.read_text().strip()
 
@@ -148,7 +134,7 @@ class EmbeddedService:
 
     def _stop(self) -> None:
         if self._lock:
-            _record(self._options.data_dir).unlink(missing_ok=True)
+            data_folder.record(self._options.data_dir).unlink(missing_ok=True)
         for child in reversed(self._children):
             child.stop()
         if self._listener:
@@ -158,32 +144,6 @@ class EmbeddedService:
         if self._lock:
             self._lock.close()
             self._say("stopped")
-
-
-def _record(folder: Path) -> Path:
-    return folder / "service.json"
-
-
-def _key_file(folder: Path) -> Path:
-    return folder / "api_key"
-
-
-def _take_lock(folder: Path) -> IO[str]:
-    path = folder / "serve.lock"
-    lock = path.open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.seek(0)
-        holder = lock.read().strip() or "unknown"
-        lock.close()
-        raise ServeError(
-            f"another service already uses {folder} (pid {holder}). Stop it, or choose another folder with --data-dir."
-        ) from error
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -199,12 +159,3 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
     listener.listen(512)
     return listener
-
-
-def _write_private(path: Path, text: str) -> None:
-    part = path.with_suffix(path.suffix + ".part")
-    part.unlink(missing_ok=True)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text + "\n")
-    part.replace(path)

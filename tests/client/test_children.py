@@ -12,7 +12,7 @@ from chaos_client.children import GIVE_UP_AFTER, Child
 from chaos_client.failures import ServeError
 
 SLEEPER = (sys.executable, "-c", "import time; time.sleep(60)")
-QUITTER = (sys.executable, "-S", "-c", "raise SystemExit(3)")
+QUITTER = (sys.executable, "-S", "-c", "print('no such table: jobs'); raise SystemExit(3)")
 
 
 def child(command: tuple[str, ...], folder: Path, stop_s: float = 2.0) -> Child:
@@ -49,10 +49,43 @@ def test_a_child_that_dies_again_and_again_ends_the_service_loudly(
     monkeypatch.setattr("chaos_client.children.FIRST_BACKOFF_S", 0.0)
     probe = child(QUITTER, tmp_path)
     probe.start()
-    with pytest.raises(ServeError, match=f"died {GIVE_UP_AFTER + 1} times in a row \\(last exit 3\\)"):
+    with pytest.raises(ServeError, match=f"died {GIVE_UP_AFTER + 1} times in a row \\(last exit 3\\)") as given_up:
         for _ in range(10_000):
             probe.watch()
             time.sleep(0.002)
+    assert str(given_up.value).endswith("no such table: jobs")
+
+
+def test_a_child_that_others_kill_now_and_then_is_never_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chaos_client.children.FIRST_BACKOFF_S", 0.0)
+    monkeypatch.setattr("chaos_client.children.STEADY_WHERE_KILLED_S", 0.01)
+    probe = child(SLEEPER, tmp_path)
+    probe.start()
+    for _ in range(GIVE_UP_AFTER + 5):
+        assert probe.pid is not None
+        time.sleep(0.02)
+        os.kill(probe.pid, signal.SIGKILL)
+        until(lambda: not probe.alive)
+        until(lambda: "started again" in (probe.watch() or ""))
+    probe.stop()
+
+
+def test_a_child_that_cannot_be_started_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chaos_client.children.FIRST_BACKOFF_S", 0.0)
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    probe = child((str(program),), tmp_path)
+    probe.start()
+    program.rename(tmp_path / "away")
+    assert probe.pid is not None
+    os.kill(probe.pid, signal.SIGKILL)
+    until(lambda: "could not be started" in (probe.watch() or ""))
+    (tmp_path / "away").rename(program)
+    until(lambda: "started again" in (probe.watch() or ""))
+    probe.stop()
 
 
 def test_a_child_that_ignores_sigterm_is_killed_when_its_time_is_over(tmp_path: Path) -> None:
