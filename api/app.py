@@ -17,7 +17,7 @@ from . import problems
 from .context import Context
 from .envelope import Envelope
 from .errors import DatabaseUnavailable, InvalidRequest, Unauthorized
-from .routes import analyses, artifacts, datasets, jobs, models, service, trajectories
+from .routes import analyses, artifacts, commands, datasets, jobs, models, service, trajectories
 from .schemas.problem import Problem
 
 VERSION = "0.1.0"
@@ -39,7 +39,10 @@ TAGS = [
     {"name": "artifacts", "description": "files that jobs made"},
     {"name": "service", "description": "health, limits, kinds, errors"},
 ]
-RESOURCES = (datasets.router, analyses.router, jobs.router, models.router, trajectories.router, artifacts.router)
+RESOURCES = (
+    datasets.router, analyses.router, jobs.router, commands.router, models.router, trajectories.router,
+    artifacts.router,
+)  # fmt: skip
 
 
 def _with_problem(openapi: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Bytes out: ETag, ranges, HEAD and digests over the chunks of a blob."""
 
 import base64
+import hashlib
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -9,9 +10,10 @@ from urllib.parse import quote
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
+from sqlalchemy.orm import Session
 
-from chaos_store.blobs import DatabaseBlobs
-from chaos_store.errors import NotFound
+from chaos_store.blobs import CHUNK_BYTES, DatabaseBlobs
+from chaos_store.errors import BlobCorrupt, NotFound
 
 from . import problems
 from .context import Context
@@ -19,13 +21,15 @@ from .errors import RangeNotSatisfiable
 
 DOWNLOAD: dict[str, Any] = {
     "response_class": Response,
-    "responses": problems.declared(NotFound, RangeNotSatisfiable)
+    "responses": problems.declared(NotFound, RangeNotSatisfiable, BlobCorrupt)
     | {
         200: {"description": "the bytes", "content": {"application/octet-stream": {}}},
         206: {"description": "the range of bytes asked for"},
         304: {"description": "the bytes are those of If-None-Match"},
     },
 }
+VERIFIED_BYTES = 64 * CHUNK_BYTES
+PIECE_BYTES = 2 * CHUNK_BYTES
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; sandbox"
 
@@ -55,7 +59,7 @@ class Content:
         }
 
 
-def deliver(request: Request, context: Context, content: Content) -> Response:
+async def deliver(request: Request, context: Context, content: Content) -> Response:
     headers = content.headers()
     if _names(request.headers.get("if-none-match", ""), content.etag):
         return Response(status_code=304, headers=headers)
@@ -67,14 +71,32 @@ def deliver(request: Request, context: Context, content: Content) -> Response:
     status = 206 if wanted else 200
     if request.method == "HEAD":
         return Response(None, status, headers, content.media_type)
-    return StreamingResponse(_stream(context, content.sha256, start, stop), status, headers, content.media_type)
+    if content.size <= VERIFIED_BYTES:
+        await _verify(context, content)
+    return StreamingResponse(_stream(context, content, start, stop), status, headers, content.media_type)
 
 
-async def _stream(context: Context, sha256: str, start: int, stop: int) -> AsyncIterator[bytes]:
-    async with context.read() as session:
-        pieces = await session.run_sync(DatabaseBlobs().read, sha256, start, stop)
-        while (piece := await session.run_sync(lambda _: next(pieces, None))) is not None:
-            yield piece
+async def _verify(context: Context, content: Content) -> None:
+    """Damaged bytes are refused before the first of them leaves."""
+    async for _ in _stream(context, content, 0, content.size):
+        pass
+
+
+async def _stream(context: Context, content: Content, start: int, stop: int) -> AsyncIterator[bytes]:
+    """A slow client holds no connection: each piece has a session of its own. The last waits for the right sum."""
+    whole, digest = stop - start == content.size, hashlib.sha256()
+    for first in range(start, stop, PIECE_BYTES):
+        last = min(first + PIECE_BYTES, stop)
+        async with context.read() as session:
+            piece = await session.run_sync(_piece, content.sha256, first, last)
+        digest.update(piece)
+        if len(piece) < last - first or (whole and last == stop and digest.hexdigest() != content.sha256):
+            raise BlobCorrupt(f"Blob {content.sha256} is damaged.", sha256=content.sha256)
+        yield piece
+
+
+def _piece(session: Session, sha256: str, start: int, stop: int) -> bytes:
+    return b"".join(DatabaseBlobs().read(session, sha256, start, stop))
 
 
 def _names(header: str, etag: str) -> bool:

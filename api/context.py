@@ -4,19 +4,17 @@ import asyncio
 import hashlib
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from celery import Celery
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chaos_store.engine import AsyncDatabase, Database
 from chaos_store.settings import Settings
 
-from .errors import DatabaseUnavailable
+from .answering import answering
 
 KEY_TTL_S = 10.0
 KEYS_KEPT = 1024
@@ -68,16 +66,3 @@ class Context:
         with answering():
             async with self.database.write.begin() as session:
                 yield session
-
-
-@contextmanager
-def answering() -> Iterator[None]:
-    """Turns whatever a database says when it is away into DatabaseUnavailable."""
-    try:
-        yield
-    except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
-        raise DatabaseUnavailable("the database did not answer") from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise DatabaseUnavailable("the connection to the database was lost") from error
-        raise

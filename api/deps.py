@@ -50,7 +50,13 @@ def require_json(request: Request) -> None:
         raise UnsupportedMediaType(f"the body is '{given or 'without a type'}'", expected="application/json")
 
 
+def require_json_if_any(request: Request) -> None:
+    if int(request.headers.get("content-length") or 0) or "transfer-encoding" in request.headers:
+        require_json(request)
+
+
 JsonBody = Depends(require_json)
+JsonIfAny = Depends(require_json_if_any)
 
 
 class Strict(BaseModel):

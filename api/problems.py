@@ -11,13 +11,18 @@ from starlette.exceptions import HTTPException
 
 from chaos_core import errors as core
 from chaos_store import errors as store
+from chaos_store.capacity import is_full
 
 from . import errors as http
 from .schemas.problem import ProblemKind
 from .violations import explain
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER_S = 2
+RETRY_AFTER_S: dict[type[core.ChaosError], int] = {
+    http.DatabaseUnavailable: 2,
+    store.QueueFull: 5,
+    store.StorageFull: 30,
+}
 
 STATUS: dict[type[core.ChaosError], int] = {
     core.ChaosError: 500,
@@ -116,11 +121,11 @@ def kinds() -> list[ProblemKind]:
 
 
 def _headers(status: int, error: core.ChaosError) -> dict[str, str]:
+    if type(error) in RETRY_AFTER_S:
+        return {"Retry-After": str(RETRY_AFTER_S[type(error)])}
     known = {
         401: {"WWW-Authenticate": 'Bearer realm="chaos"'},
         416: {"Content-Range": f"bytes */{error.fields.get('size')}"},
-        503: {"Retry-After": str(RETRY_AFTER_S)},
-        507: {"Retry-After": str(RETRY_AFTER_S)},
     }
     return known.get(status, {})
 
@@ -180,6 +185,12 @@ def from_validation(request: Request, error: Exception) -> Response:
     return respond(request, explain(error))
 
 
+def from_system(request: Request, error: Exception) -> Response:
+    if is_full(error):
+        return from_chaos(request, store.StorageFull("the disk is full"))
+    return from_anything(request, error)
+
+
 def from_anything(request: Request, error: Exception) -> Response:
     log.error("%s %s", request.method, request.url.path, exc_info=error)
     return respond(request, http.InternalError("an unexpected error; it is in the log"))
@@ -189,4 +200,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(core.ChaosError, from_chaos)
     app.add_exception_handler(HTTPException, from_framework)
     app.add_exception_handler(RequestValidationError, from_validation)
+    app.add_exception_handler(OSError, from_system)
     app.add_exception_handler(Exception, from_anything)

@@ -9,7 +9,8 @@ from chaos_store.blobs import CHUNK_BYTES, DatabaseBlobs
 from chaos_store.states import Kind
 from chaos_store.tables import Dataset, Job
 
-from .context import Caller, Context, answering
+from .answering import answering
+from .context import Caller, Context
 from .uploads import Upload
 
 
@@ -45,6 +46,7 @@ def store_unparsed(context: Context, caller: Caller, upload: Upload) -> tuple[Da
                 kind=Kind.ingest,
                 dataset_id=dataset.id,
                 max_attempts=context.settings.max_attempts,
+                max_queued=context.settings.max_queued_jobs,
             )
             return dataset, job
 

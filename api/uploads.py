@@ -12,6 +12,9 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from chaos_store import capacity
+
+from .context import Context
 from .deps import Known
 from .errors import BodyTooLarge, InvalidForm, UnsupportedMediaType
 from .schemas.datasets import DatasetOptions
@@ -42,14 +45,24 @@ async def read_upload(request: Request, caller: Known) -> AsyncIterator[Upload]:
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given != "multipart/form-data":
         raise UnsupportedMediaType(f"the body is '{given or 'without a type'}'", expected="multipart/form-data")
+    context: Context = request.app.state.context
+    await require_room(context, int(request.headers.get("content-length") or 0))
     form = await _form(request)
     try:
-        yield _checked(form, request.app.state.context.settings.max_upload_bytes)
+        upload = _checked(form, context.settings.max_upload_bytes)
+        await require_room(context, upload.size)
+        yield upload
     finally:
         await form.close()
 
 
 UploadForm = Annotated[Upload, Depends(read_upload)]
+
+
+async def require_room(context: Context, size: int) -> None:
+    """Said before the body is read, as far as its length is announced."""
+    async with context.read() as session:
+        await session.run_sync(capacity.check, size, context.settings.max_blob_bytes)
 
 
 async def _form(request: Request) -> FormData:

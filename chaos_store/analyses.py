@@ -15,11 +15,22 @@ __all__ = ["create", "get", "newest", "page", "request", "save_result"]
 
 
 def request(
-    session: Session, *, project_id: str, dataset_id: str, max_attempts: int, options: Mapping[str, Any] | None = None
+    session: Session,
+    *,
+    project_id: str,
+    dataset_id: str,
+    max_attempts: int,
+    max_queued: int | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> tuple[AnalysisRow, Job]:
     """An analysis and the queued job that will fill it."""
     job = jobs.create(
-        session, project_id=project_id, kind=Kind.analyse.value, dataset_id=dataset_id, max_attempts=max_attempts
+        session,
+        project_id=project_id,
+        kind=Kind.analyse.value,
+        dataset_id=dataset_id,
+        max_attempts=max_attempts,
+        max_queued=max_queued,
     )
     analysis = create(session, project_id=project_id, dataset_id=dataset_id, job_id=job.id, options=options)
     job.analysis_id = analysis.id

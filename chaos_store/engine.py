@@ -34,6 +34,8 @@ DRIVERS = {
 }
 BUSY_MS = 15_000
 SINGLE_WRITER: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 30}
+PATIENCE: dict[str, Any] = {"timeout": 5, "command_timeout": 30}
+"""Seconds until a Postgres that neither answers nor refuses is given up."""
 
 to_json = partial(json.dumps, allow_nan=False, separators=(",", ":"))
 
@@ -98,7 +100,7 @@ def open_database(settings: Settings) -> Database:
         _tune_sqlite(engine, writes=True)
         _tune_sqlite(reader, writes=False)
     else:
-        engine = create_engine(url, **_options(url))
+        engine = create_engine(url, **_options(url), connect_args={"connect_timeout": PATIENCE["timeout"]})
         reader = engine.execution_options(isolation_level="AUTOCOMMIT")
     write = sessionmaker(engine, expire_on_commit=False)
     return Database(engine, reader, write, sessionmaker(reader, expire_on_commit=False))
@@ -112,7 +114,7 @@ def open_async_database(settings: Settings) -> AsyncDatabase:
         _tune_sqlite(engine.sync_engine, writes=True)
         _tune_sqlite(reader.sync_engine, writes=False)
     else:
-        engine = create_async_engine(url, **_options(url))
+        engine = create_async_engine(url, **_options(url), connect_args=PATIENCE)
         reader = engine.execution_options(isolation_level="AUTOCOMMIT")
     write = async_sessionmaker(engine, expire_on_commit=False)
     return AsyncDatabase(engine, reader, write, async_sessionmaker(reader, expire_on_commit=False))

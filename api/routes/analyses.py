@@ -3,13 +3,13 @@ from typing import Annotated
 from fastapi import APIRouter, BackgroundTasks, Query, Response
 
 from chaos_store import analyses, broker
-from chaos_store.errors import DatasetNotReady, NotFound
+from chaos_store.errors import DatasetNotReady, NotFound, QueueFull, StorageFull
 from chaos_store.states import FINISHED
 
 from .. import problems
 from ..context import Caller, Context
 from ..deps import JsonBody, Known, PageQuery, Shared, Waiting
-from ..errors import BodyTooLarge, InvalidJson, UnsupportedMediaType
+from ..errors import BodyTooLarge, DatabaseUnavailable, InvalidJson, UnsupportedMediaType
 from ..lookup import pair, pairs
 from ..schemas.analyses import AnalysisCreate, AnalysisOut
 from ..schemas.resource import Page, Text
@@ -34,7 +34,16 @@ async def find(context: Context, caller: Caller, analysis_id: str) -> AnalysisOu
     operation_id="analyses_create",
     summary="Analyse a dataset: exponent, embedding, forcing interval",
     dependencies=[JsonBody],
-    responses=problems.declared(NotFound, DatasetNotReady, InvalidJson, BodyTooLarge, UnsupportedMediaType),
+    responses=problems.declared(
+        NotFound,
+        DatasetNotReady,
+        InvalidJson,
+        BodyTooLarge,
+        UnsupportedMediaType,
+        QueueFull,
+        DatabaseUnavailable,
+        StorageFull,
+    ),
 )
 async def create(
     body: AnalysisCreate, caller: Known, context: Shared, response: Response, background: BackgroundTasks
@@ -45,6 +54,7 @@ async def create(
             project_id=caller.project_id,
             dataset_id=body.dataset_id,
             max_attempts=context.settings.max_attempts,
+            max_queued=context.settings.max_queued_jobs,
         )
         made = AnalysisOut.of(row, job)
     background.add_task(broker.wake, context.celery, job.id, job.kind)

@@ -21,7 +21,7 @@ async def find(context: Context, caller: Caller, artifact_id: str) -> Artifact:
 
 async def send(request: Request, context: Context, caller: Caller, artifact_id: str) -> Response:
     row = await find(context, caller, artifact_id)
-    return deliver(request, context, Content(row.sha256, row.size, row.media_type, row.name))
+    return await deliver(request, context, Content(row.sha256, row.size, row.media_type, row.name))
 
 
 @router.get("/{artifact_id}", operation_id="artifacts_get", summary="One artifact")

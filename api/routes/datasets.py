@@ -4,17 +4,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
+from pydantic import Field
 
 from chaos_core import errors as core
 from chaos_store import analyses, broker, datasets
-from chaos_store.errors import NotFound
+from chaos_store.errors import DatasetInUse, NotFound, QueueFull, StorageFull
 from chaos_store.tables import Dataset
 
 from .. import problems
 from ..content import DOWNLOAD, Content, deliver
 from ..context import Caller, Context
-from ..deps import Known, PageQuery, Shared
-from ..errors import BodyTooLarge, InvalidForm, UnsupportedMediaType
+from ..deps import Known, PageQuery, Shared, Strict
+from ..errors import BodyTooLarge, DatabaseUnavailable, InvalidForm, UnsupportedMediaType
 from ..lookup import one, page, pair
 from ..parsing import parse
 from ..schemas.analyses import AnalysisOut
@@ -54,6 +55,10 @@ class DatasetsQuery(PageQuery):
     status: Literal["processing", "ready", "failed"] | None = None
 
 
+class DeleteQuery(Strict):
+    cascade: bool = Field(False, description="also delete its jobs with all that they made, once all are finished")
+
+
 async def find(context: Context, caller: Caller, dataset_id: str) -> Dataset:
     async with context.read() as session:
         return await one(session, datasets.get(caller.project_id, dataset_id), "dataset", dataset_id)
@@ -67,7 +72,9 @@ async def find(context: Context, caller: Caller, dataset_id: str) -> Dataset:
     description="Up to `inline_upload_bytes` the file is read at once: 201, or a problem and nothing is stored. Above, "
     "the answer is 202 and `status` goes from `processing` to `ready` or `failed`.",
     openapi_extra=FORM,
-    responses=problems.declared(*BAD_DATA, InvalidForm, BodyTooLarge, UnsupportedMediaType)
+    responses=problems.declared(
+        *BAD_DATA, InvalidForm, BodyTooLarge, UnsupportedMediaType, QueueFull, DatabaseUnavailable, StorageFull
+    )
     | {202: {"model": DatasetOut, "description": "stored; the file is being read"}},
 )
 async def create(
@@ -104,13 +111,26 @@ async def get(dataset_id: str, caller: Known, context: Shared) -> DatasetOut:
     return DatasetOut.of(await find(context, caller, dataset_id))
 
 
+@router.delete(
+    "/{dataset_id}",
+    status_code=204,
+    response_class=Response,
+    operation_id="datasets_delete",
+    summary="Remove a dataset; with cascade=true also its finished jobs and all that they made",
+    responses=problems.declared(NotFound, DatasetInUse, StorageFull),
+)
+async def delete(dataset_id: str, query: Annotated[DeleteQuery, Query()], caller: Known, context: Shared) -> None:
+    async with context.write() as session:
+        await session.run_sync(datasets.delete, caller.project_id, dataset_id, cascade=query.cascade)
+
+
 @router.get("/{dataset_id}/content", operation_id="datasets_content", summary="The bytes as uploaded", **DOWNLOAD)
 @router.head("/{dataset_id}/content", operation_id="datasets_content_head", summary="Size and hash", **DOWNLOAD)
 async def content(dataset_id: str, request: Request, caller: Known, context: Shared) -> Response:
     row = await find(context, caller, dataset_id)
     media_type = MEDIA_TYPES.get(row.format or "", "application/octet-stream")
     filename = str(row.options.get("name", row.name))
-    return deliver(request, context, Content(row.content_sha256, row.size_bytes, media_type, filename))
+    return await deliver(request, context, Content(row.content_sha256, row.size_bytes, media_type, filename))
 
 
 @router.get(

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from chaos_core.errors import SpecError, UnknownKind
 from chaos_store import analyses, artifacts, broker, checkpoints, jobs, trajectories
-from chaos_store.errors import DatasetNotReady, NotFound, QueueFull
+from chaos_store.errors import DatasetNotReady, NotFound, QueueFull, StorageFull
 from chaos_store.paging import cut
 from chaos_store.states import FINISHED, Kind, State
 from chaos_store.tables import Job
@@ -69,7 +69,7 @@ async def _trajectories(session: AsyncSession, caller: Caller, rows: Sequence[Jo
     dependencies=[JsonBody],
     responses=problems.declared(
         NotFound, DatasetNotReady, AnalysisMismatch, SpecError, UnknownKind, InvalidJson, BodyTooLarge,
-        UnsupportedMediaType, QueueFull, DatabaseUnavailable,
+        UnsupportedMediaType, QueueFull, DatabaseUnavailable, StorageFull,
     ),
 )  # fmt: skip
 async def create(

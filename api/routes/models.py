@@ -1,7 +1,7 @@
 from fastapi import APIRouter, Request, Response
 
 from chaos_store import trained, trajectories
-from chaos_store.errors import NotFound
+from chaos_store.errors import NotFound, StorageFull
 from chaos_store.tables import TrainedModel
 
 from .. import problems
@@ -33,6 +33,19 @@ async def listed(query: Paged, caller: Known, context: Shared) -> Page[ModelOut]
 @router.get("/{model_id}", operation_id="models_get", summary="One trained model", responses=missing)
 async def get(model_id: str, caller: Known, context: Shared) -> ModelOut:
     return ModelOut.of(await find(context, caller, model_id))
+
+
+@router.delete(
+    "/{model_id}",
+    status_code=204,
+    response_class=Response,
+    operation_id="models_delete",
+    summary="Remove a trained model with its file and trajectories; the job that made it stays",
+    responses=problems.declared(NotFound, StorageFull),
+)
+async def delete(model_id: str, caller: Known, context: Shared) -> None:
+    async with context.write() as session:
+        await session.run_sync(trained.delete, caller.project_id, model_id)
 
 
 @router.get(

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from chaos_core.spec import Spec
 from chaos_store.states import Kind, State
-from chaos_store.tables import Job, JobEvent, Metric
+from chaos_store.tables import Checkpoint, Job, JobEvent, Metric
 
 from .problem import StoredProblem
 from .resource import Body, Json, Resource, Text
@@ -22,9 +22,26 @@ EXAMPLES: list[JsonValue] = [
         },
         "seed": 1,
         "labels": {"experiment": "alpha"},
+        "limits": {"wall_s": 3600},
     },
 ]
 LabelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+
+
+STATES = (
+    "`queued` waits for a worker; `running`; `pausing` saves itself and stops; `paused` waits for `resume`; "
+    "`cancelling` stops; `succeeded`, `failed` (see `error`) and `cancelled` are the ends, and `retry` queues the last "
+    "two again"
+)
+
+
+class JobLimits(Body):
+    """What one job may take at most: where it is left out or above the service's own limit, that one holds."""
+
+    wall_s: float | None = Field(None, gt=0, allow_inf_nan=False, description="seconds from its start to its end")
+    memory_bytes: int | None = Field(None, gt=0, lt=2**63, description="resident memory of its processes")
+    stall_s: float | None = Field(None, gt=0, allow_inf_nan=False, description="seconds without progress")
+    disk_bytes: int | None = Field(None, gt=0, lt=2**63, description="scratch files")
 
 
 class JobCreate(Body):
@@ -38,6 +55,18 @@ class JobCreate(Body):
     seed: int = Field(0, ge=0, lt=2**63)
     labels: dict[LabelName, Text] = Field({}, max_length=32)
     analysis_id: Text | None = Field(None, description="take this analysis instead of making one")
+    limits: JobLimits = Field(
+        default_factory=JobLimits,
+        description="narrower than the `job_` limits of GET /v1/limits, which hold in any case",
+    )
+
+
+class JobRetry(Body):
+    model_config = ConfigDict(json_schema_extra={"examples": [{"from": "checkpoint"}, {"from": "start"}]})
+
+    origin: Literal["checkpoint", "start"] = Field(
+        "checkpoint", alias="from", description="`checkpoint`: the newest one, the start where there is none"
+    )
 
 
 class JobProgress(BaseModel):
@@ -59,7 +88,11 @@ class JobLinks(BaseModel):
     events: str
     metrics: str
     artifacts: str
+    checkpoints: str
     cancel: str
+    pause: str
+    resume: str
+    retry: str
     model: str | None
     analysis: str | None
     trajectory: str | None
@@ -69,7 +102,7 @@ class JobOut(Resource):
     id: str = Field(examples=["job_019a0c5e0f7b7d0e8a4f7a1f5b1c2d3e"])
     object: Literal["job"] = "job"
     kind: Kind
-    status: State
+    status: State = Field(description=STATES)
     dataset_id: str
     analysis_id: str | None
     seed: int
@@ -77,11 +110,13 @@ class JobOut(Resource):
     plan: Json | None = Field(description="the spec with every `auto` filled, frozen before the first update")
     plan_hash: str | None
     labels: dict[str, str]
+    limits: JobLimits
     stage: str | None
     progress: JobProgress
     kernel: str | None
     device: str | None
     attempt: int
+    checkpoint_update: int | None = Field(description="update of the newest checkpoint: from there the job goes on")
     scores: dict[str, ScoreOut] | None = Field(description="`d_stsp`, `d_h`, `prediction_error` on the test piece")
     baselines: Json | None
     model_id: str | None
@@ -112,11 +147,31 @@ def _links(row: Job, trajectory_id: str | None) -> JobLinks:
         events=f"{own}/events",
         metrics=f"{own}/metrics",
         artifacts=f"{own}/artifacts",
+        checkpoints=f"{own}/checkpoints",
         cancel=f"{own}/cancel",
+        pause=f"{own}/pause",
+        resume=f"{own}/resume",
+        retry=f"{own}/retry",
         model=f"/v1/models/{row.model_id}" if row.model_id else None,
         analysis=f"/v1/analyses/{row.analysis_id}" if row.analysis_id else None,
         trajectory=f"/v1/trajectories/{trajectory_id}" if trajectory_id else None,
     )
+
+
+class CheckpointOut(Resource):
+    id: str = Field(examples=["ckpt_019a0c5e0f7b7d0e8a4f7a1f5b1c2d3e"])
+    object: Literal["checkpoint"] = "checkpoint"
+    job_id: str
+    update: int
+    best: bool = Field(description="holds the best state found so far")
+    damaged: bool = Field(description="did not verify when it was to be used; the one before was taken")
+    sha256: str
+    size_bytes: int
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: Checkpoint) -> Self:
+        return cls.model_validate(cls.facts(row) | {"size_bytes": row.size, "damaged": row.damaged_at is not None})
 
 
 class EventOut(Resource):

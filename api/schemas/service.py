@@ -1,4 +1,4 @@
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from .resource import Json
 
@@ -14,6 +14,15 @@ class Limits(BaseModel):
     max_columns: int
     max_wait_s: float
     max_page: int
+    max_queued_jobs: int = Field(description="jobs that wait; more are refused with `queue_full`")
+    max_blob_bytes: int | None = Field(description="stored bytes; null: what the disk holds")
+    job_wall_s: float | None = Field(description="longest run of one job; null: no limit")
+    job_memory_bytes: int | None = Field(description="memory of one job; null: 3/4 of the worker's machine")
+    job_stall_s: float = Field(description="a job without progress for so long is ended")
+    job_disk_bytes: int = Field(description="scratch files of one job")
+    max_attempts: int = Field(description="attempts in a row without a new checkpoint before a job fails")
+    checkpoint_s: float = Field(description="a running job is saved this often")
+    keep_checkpoints: int = Field(description="newest checkpoints kept of a job, beside the best")
 
 
 class KindOut(BaseModel):

@@ -10,11 +10,12 @@ METHODS = {"get", "post", "put", "patch", "delete", "head"}
 OPERATIONS = {
     "analyses_create", "analyses_get", "analyses_list",
     "artifacts_content", "artifacts_content_head", "artifacts_get",
-    "datasets_analysis", "datasets_content", "datasets_content_head", "datasets_create", "datasets_get",
-    "datasets_list",
-    "jobs_artifacts", "jobs_cancel", "jobs_create", "jobs_events", "jobs_get", "jobs_list", "jobs_metrics",
+    "datasets_analysis", "datasets_content", "datasets_content_head", "datasets_create", "datasets_delete",
+    "datasets_get", "datasets_list",
+    "jobs_artifacts", "jobs_cancel", "jobs_checkpoints", "jobs_create", "jobs_delete", "jobs_events", "jobs_get",
+    "jobs_list", "jobs_metrics", "jobs_pause", "jobs_resume", "jobs_retry",
     "limits_get", "model_types_list",
-    "models_content", "models_content_head", "models_get", "models_list", "models_trajectories",
+    "models_content", "models_content_head", "models_delete", "models_get", "models_list", "models_trajectories",
     "problems_get", "problems_list", "service_live", "service_ready",
     "trajectories_content", "trajectories_content_head", "trajectories_get", "trajectories_list",
 }  # fmt: skip
@@ -55,6 +56,29 @@ def test_every_operation_has_a_summary_one_tag_and_its_problems(document: dict[s
                 assert list(response["content"]) == ["application/problem+json"], (name, status)
 
 
+REFUSALS = {
+    "jobs_cancel": ("409", "job_not_cancellable"),
+    "jobs_pause": ("409", "job_not_pausable"),
+    "jobs_resume": ("409", "job_not_resumable"),
+    "jobs_retry": ("409", "job_not_retryable"),
+    "jobs_delete": ("409", "job_not_deletable"),
+    "datasets_delete": ("409", "dataset_in_use"),
+    "jobs_create": ("503", "queue_full"),
+    "analyses_create": ("503", "queue_full"),
+    "datasets_create": ("507", "storage_full"),
+    "models_content": ("500", "blob_corrupt"),
+}
+
+
+def test_each_refusal_is_declared_where_it_can_happen(document: dict[str, Any]) -> None:
+    operations = _operations(document)
+    for name, (status, code) in REFUSALS.items():
+        assert f"`{code}`" in operations[name]["responses"][status]["description"], name
+    for name, operation in operations.items():
+        if name not in PUBLIC:
+            assert "`database_unavailable`" in operation["responses"]["503"]["description"], name
+
+
 def test_every_private_operation_asks_for_the_key(document: dict[str, Any]) -> None:
     for name, operation in _operations(document).items():
         assert bool(operation.get("security")) == (name not in PUBLIC), name
@@ -68,7 +92,7 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 
 def test_every_body_has_an_example(document: dict[str, Any]) -> None:
     bodies = {name: op["requestBody"]["content"] for name, op in _operations(document).items() if "requestBody" in op}
-    assert set(bodies) == {"datasets_create", "jobs_create", "analyses_create"}
+    assert set(bodies) == {"datasets_create", "jobs_create", "jobs_retry", "analyses_create"}
     for name, content in bodies.items():
         for body in content.values():
             schema = body["schema"]

@@ -1,0 +1,101 @@
+"""What clients ask of a job that exists."""
+
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, BackgroundTasks, Body, Response
+from sqlalchemy.orm import Session
+
+from chaos_store import broker, commands
+from chaos_store.errors import (
+    NotCancellable,
+    NotDeletable,
+    NotFound,
+    NotPausable,
+    NotResumable,
+    NotRetryable,
+    StorageFull,
+)
+from chaos_store.tables import Job
+
+from .. import problems
+from ..context import Caller, Context
+from ..deps import JsonIfAny, Known, Shared
+from ..errors import BodyTooLarge, InvalidJson, UnsupportedMediaType
+from ..schemas.jobs import JobOut, JobRetry
+from .jobs import shown
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+
+async def _ask(context: Context, caller: Caller, job_id: str, command: Callable[..., Job], **words: Any) -> JobOut:
+    def ask(session: Session) -> Job:
+        return command(session, caller.project_id, job_id, **words)
+
+    async with context.write() as session:
+        job = await session.run_sync(ask)
+        return await shown(session, caller, job)
+
+
+@router.post(
+    "/{job_id}/cancel",
+    operation_id="jobs_cancel",
+    summary="Stop a job: at once if it waits, within seconds if a worker has it",
+    responses=problems.declared(NotFound, NotCancellable, StorageFull),
+)
+async def cancel(job_id: str, caller: Known, context: Shared) -> JobOut:
+    return await _ask(context, caller, job_id, commands.request_cancel)
+
+
+@router.post(
+    "/{job_id}/pause",
+    operation_id="jobs_pause",
+    summary="Set a job aside: at once if queued, after a checkpoint if running",
+    responses=problems.declared(NotFound, NotPausable, StorageFull),
+)
+async def pause(job_id: str, caller: Known, context: Shared) -> JobOut:
+    return await _ask(context, caller, job_id, commands.request_pause)
+
+
+@router.post(
+    "/{job_id}/resume",
+    operation_id="jobs_resume",
+    summary="Queue a paused job again; it goes on from its newest checkpoint",
+    responses=problems.declared(NotFound, NotResumable, StorageFull),
+)
+async def resume(job_id: str, caller: Known, context: Shared, background: BackgroundTasks) -> JobOut:
+    made = await _ask(context, caller, job_id, commands.request_resume)
+    background.add_task(broker.wake, context.celery, made.id, made.kind)
+    return made
+
+
+@router.post(
+    "/{job_id}/retry",
+    operation_id="jobs_retry",
+    summary="Queue a failed or cancelled job again, from its newest checkpoint or from the start",
+    dependencies=[JsonIfAny],
+    responses=problems.declared(NotFound, NotRetryable, InvalidJson, BodyTooLarge, UnsupportedMediaType, StorageFull),
+)
+async def retry(
+    job_id: str,
+    caller: Known,
+    context: Shared,
+    background: BackgroundTasks,
+    body: JobRetry = Body(JobRetry()),  # noqa: B008
+) -> JobOut:
+    made = await _ask(context, caller, job_id, commands.request_retry, fresh=body.origin == "start")
+    background.add_task(broker.wake, context.celery, made.id, made.kind)
+    return made
+
+
+@router.delete(
+    "/{job_id}",
+    status_code=204,
+    response_class=Response,
+    operation_id="jobs_delete",
+    summary="Remove a finished job with all that it made: model, trajectories, files, metrics, analysis",
+    responses=problems.declared(NotFound, NotDeletable, StorageFull),
+)
+async def delete(job_id: str, caller: Known, context: Shared) -> None:
+    async with context.write() as session:
+        await session.run_sync(commands.delete, caller.project_id, job_id)
