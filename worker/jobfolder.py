@@ -66,6 +66,7 @@ class JobFolder:
             try:
                 self._fetch(saved.sha256, CHECKPOINT_FILE)
             except BlobCorrupt as error:
+                (self._path / CHECKPOINT_FILE).unlink()
                 self._skip(saved.update, error.problem())
             else:
                 self.resumed_from = saved.update

@@ -1,121 +1,25 @@
 """One attempt at one job, on both databases, with a real child that behaves as the script says."""
 
-import threading
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from sqlalchemy import select, update
 
-from chaos_core.errors import Diverged, OutOfMemory, RunError
-from chaos_core.systems import lorenz63
-from chaos_store import artifacts, checkpoints, commands, datasets, jobs, trained
-from chaos_store.blobs import DatabaseBlobs
-from chaos_store.engine import Database
-from chaos_store.settings import Settings
-from chaos_store.tables import BlobChunk, Job, JobEvent, Metric
-from worker.journal import Journal
+from chaos_core.errors import CheckpointUnreadable, Diverged, OutOfMemory, RunError
+from chaos_store import artifacts, checkpoints, commands, trained
+from chaos_store.tables import Blob, BlobChunk, Job, Metric
+from tests.worker.desk import CHECKPOINT, DONE, MODEL, PROGRESS, Desk, made, saved
 from worker.protocol import EXIT_INTERRUPTED, exit_code
-from worker.spare import Runner
-from worker.supervisor import Supervisor
 
-Script = list[dict[str, Any]]
-
-PROGRESS = {"type": "progress", "update": 1, "total": 9, "metrics": [{"name": "loss", "step": 1, "value": 0.5}]}
-DONE: Script = [{"say": {"type": "result", "values": {"scores": {"d_h": {"value": 0.1}}}}}]
-CHECKPOINT: Script = [
-    {"write": "checkpoint-5", "content": "state"},
-    {"say": {"type": "checkpoint", "file": "checkpoint-5", "update": 5}},
-]
-MODEL: Script = [
-    {"write": "m.bin", "content": "weights"},
-    {
-        "say": {
-            "type": "artifact",
-            "kind": "model",
-            "file": "m.bin",
-            "name": "model.safetensors",
-            "media_type": "application/vnd.safetensors",
-            "facts": {"name": "plrnn", "config": {"format": "chaos-1"}, "parameter_count": 3},
-        }
-    },
-]
+PATIENT: list[dict[str, Any]] = [{"say": PROGRESS}, {"sleep": 30}]
 
 
-@dataclass
-class Desk:
-    database: Database
-    settings: Settings
-    project_id: str
-    folder: Path
-    stopping: threading.Event
-
-    def submit(self, script: Script, max_attempts: int = 5) -> str:
-        with self.database.write.begin() as session:
-            content = DatabaseBlobs().put(session, [lorenz63(100, dt=0.05).to_npz()])
-            facts = {"format": "npy", "series_sha256": content.sha256, "rows": 100, "channels": 3, "dt": 0.05}
-            facts |= {"names": ["x", "y", "z"], "missing_count": 0, "stretches": 1}
-            dataset = datasets.create(
-                session, project_id=self.project_id, name="lorenz", content=content, facts=datasets.Facts(**facts)
-            )
-            return jobs.create(
-                session,
-                project_id=self.project_id,
-                kind="train",
-                dataset_id=dataset.id,
-                spec={"script": script},
-                max_attempts=max_attempts,
-            ).id
-
-    def attempt(self, job_id: str) -> Runner:
-        with self.database.write.begin() as session:
-            claim = jobs.claim(session, job_id, "worker-1", self.settings.lease_s)
-        assert claim is not None
-        folder = self.folder / f"{job_id}-{claim.fence}"
-        folder.mkdir()
-        runner = Runner(self.folder, "tests.worker.scripted_runner")
-        journal = Journal(self.database, claim, self.settings.lease_s)
-        Supervisor(journal, DatabaseBlobs(), self.settings, self.stopping, folder).run(runner)
-        assert not psutil.pid_exists(runner.pid) and not folder.exists()
-        return runner
-
-    def run(self, script: Script, max_attempts: int = 5) -> Job:
-        job_id = self.submit(script, max_attempts)
-        self.attempt(job_id)
-        return self.job(job_id)
-
-    def job(self, job_id: str) -> Job:
-        with self.database.read() as session:
-            return session.scalars(jobs.get(self.project_id, job_id)).one()
-
-    def events(self, job_id: str) -> list[JobEvent]:
-        with self.database.read() as session:
-            return list(session.scalars(jobs.events(self.project_id, job_id)))
-
-    def meanwhile(self, job_id: str, act: Callable[[], None]) -> threading.Thread:
-        """Does something once the first progress of the job is stored."""
-
-        def wait_and_act() -> None:
-            deadline = time.monotonic() + 5
-            while self.job(job_id).first_step_at is None and time.monotonic() < deadline:
-                time.sleep(0.02)
-            act()
-
-        thread = threading.Thread(target=wait_and_act)
-        thread.start()
-        return thread
-
-
-@pytest.fixture
-def desk(database: Database, settings: Settings, project_id: str, tmp_path: Path) -> Desk:
-    quick = settings.model_copy(update={"heartbeat_s": 0.2, "cancel_grace_s": 0.3})
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    return Desk(database, quick, project_id, scratch, threading.Event())
+def damage(desk: Desk, sha256: str) -> None:
+    with desk.database.write.begin() as session:
+        content = select(Blob.content).where(Blob.sha256 == sha256).scalar_subquery()
+        session.execute(update(BlobChunk).where(BlobChunk.content == content).values(data=b"stale"))
 
 
 def test_a_finished_run_is_stored_with_its_numbers(desk: Desk) -> None:
@@ -126,7 +30,7 @@ def test_a_finished_run_is_stored_with_its_numbers(desk: Desk) -> None:
     with desk.database.read() as session:
         assert [(m.name, m.step, m.value) for m in session.scalars(select(Metric))] == [("loss", 1, 0.5)]
         checkpoint = session.scalars(checkpoints.usable(job.id)).one()
-        stored = b"".join(DatabaseBlobs().read(session, checkpoint.sha256))
+        stored = desk.stored(checkpoint.sha256)
         model = session.scalars(trained.get(desk.project_id, str(job.model_id))).one()
         names = [artifact.name for artifact in session.scalars(artifacts.of_job(desk.project_id, job.id))]
     assert (stored, model.parameter_count, names) == (b"state", 3, ["model.safetensors"])
@@ -159,50 +63,105 @@ def test_the_last_attempt_allowed_ends_with_the_reason(desk: Desk) -> None:
 
 
 def test_a_runner_deaf_to_sigterm_is_killed_when_its_job_is_cancelled(desk: Desk) -> None:
-    job_id = desk.submit([{"deaf": True}, {"say": PROGRESS}, {"sleep": 30}])
-
-    def cancel() -> None:
-        with desk.database.write.begin() as session:
-            commands.request_cancel(session, desk.project_id, job_id)
-
-    thread = desk.meanwhile(job_id, cancel)
-    desk.attempt(job_id)
-    thread.join()
-    assert desk.job(job_id).status == "cancelled"
+    job_id = desk.submit([{"deaf": True}, *PATIENT])
+    job = desk.interrupted(job_id, lambda: desk.command(commands.request_cancel, job_id))
+    assert job.status == "cancelled"
 
 
 def test_a_worker_going_down_puts_its_job_back_and_uses_no_attempt(desk: Desk) -> None:
-    job_id = desk.submit([{"polite": EXIT_INTERRUPTED}, {"say": PROGRESS}, {"sleep": 30}])
-    thread = desk.meanwhile(job_id, desk.stopping.set)
-    desk.attempt(job_id)
-    thread.join()
-    job = desk.job(job_id)
+    job_id = desk.submit([{"polite": EXIT_INTERRUPTED}, *PATIENT])
+    job = desk.interrupted(job_id, desk.stopping.set)
     assert (job.status, job.attempt, job.woken_at) == ("queued", 0, None)
 
 
+def test_a_pause_saves_and_uses_no_attempt(desk: Desk, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    last_words = [*saved(7, "paused here"), {"exit": EXIT_INTERRUPTED}]
+    job_id = desk.submit([{"on_sigterm": last_words}, *PATIENT])
+    job = desk.interrupted(job_id, lambda: desk.command(commands.request_pause, job_id))
+    assert (job.status, job.attempt, job.checkpoint_update, job.lease_owner) == ("paused", 0, 7, None)
+    desk.command(commands.request_resume, job_id)
+    desk.rewrite(job_id, [{"tell_folder": str(report)}, {"exit": 1}])
+    desk.attempt(job_id)
+    assert json.loads(report.read_text())["checkpoint"] == "paused here"
+
+
+def test_a_pause_of_a_deaf_runner_is_given_up_for_a_cancel(desk: Desk) -> None:
+    job_id = desk.submit([{"deaf": True}, *PATIENT])
+
+    def pause_and_cancel() -> None:
+        desk.command(commands.request_pause, job_id)
+        desk.command(commands.request_cancel, job_id)
+
+    assert desk.interrupted(job_id, pause_and_cancel).status == "cancelled"
+
+
+def test_a_runner_that_crashes_on_its_way_to_a_pause_leaves_the_job_paused(desk: Desk) -> None:
+    job_id = desk.submit([{"polite": 1}, *PATIENT])
+    job = desk.interrupted(job_id, lambda: desk.command(commands.request_pause, job_id))
+    assert (job.status, job.attempt) == ("paused", 1)
+    assert "runner_died" in [event.type for event in desk.events(job_id)]
+
+
 def test_a_supervisor_that_lost_its_lease_kills_its_runner_and_writes_nothing(desk: Desk) -> None:
-    job_id = desk.submit([{"deaf": True}, {"say": PROGRESS}, {"sleep": 30}, *DONE])
+    job_id = desk.submit([{"deaf": True}, *PATIENT, *DONE])
 
     def take_over() -> None:
         with desk.database.write.begin() as session:
             session.execute(update(Job).where(Job.id == job_id).values(fence=Job.fence + 1, lease_owner="worker-2"))
 
-    thread = desk.meanwhile(job_id, take_over)
-    desk.attempt(job_id)
-    thread.join()
-    job = desk.job(job_id)
+    job = desk.interrupted(job_id, take_over)
     assert (job.status, job.lease_owner, job.scores) == ("running", "worker-2", None)
 
 
-def test_a_damaged_checkpoint_is_left_out_and_told(desk: Desk) -> None:
-    script: Script = [*CHECKPOINT, {"exit": 1}]
-    job_id = desk.submit(script)
+def test_the_newest_checkpoints_and_the_best_are_kept(desk: Desk) -> None:
+    job = desk.run([*saved(1), *saved(2, best=True), *saved(3), *saved(4), *saved(5), *DONE])
+    assert [(kept.update, kept.best) for kept in desk.checkpoints(job.id)] == [(5, False), (4, False), (2, True)]
+
+
+def test_damaged_checkpoints_are_skipped_for_the_one_before(desk: Desk, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    late = {**PROGRESS, "update": 8, "metrics": [{"name": "loss", "step": 8, "value": 0.1}]}
+    early = {**PROGRESS, "update": 3, "metrics": [{"name": "loss", "step": 3, "value": 0.2}]}
+    script = [{"tell_folder": str(report)}, {"say": early}, *saved(4, "older"), {"say": late}, *saved(9, "newer")]
+    job_id = desk.submit([*script, {"exit": 1}])
     desk.attempt(job_id)
-    with desk.database.write.begin() as session:
-        session.execute(update(BlobChunk).where(BlobChunk.data == b"state").values(data=b"stale"))
-        session.execute(update(Job).where(Job.id == job_id).values(not_before=0.0))
+    damage(desk, desk.checkpoints(job_id)[0].sha256)
     desk.attempt(job_id)
-    assert "checkpoint_skipped" in [event.type for event in desk.events(job_id)]
+    assert json.loads(report.read_text())["checkpoint"] == "older"
+    skipped = [event.data for event in desk.events(job_id) if event.type == "checkpoint_skipped"]
+    assert [(data["update"], data["code"]) for data in skipped] == [(9, "blob_corrupt")]
+
+
+def test_where_no_checkpoint_is_whole_the_training_begins_anew_without_numbers(desk: Desk, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    far = {**PROGRESS, "update": 5, "metrics": [{"name": "loss", "step": 5, "value": 0.1}]}
+    job_id = desk.submit([{"say": far}, *CHECKPOINT, {"tell_folder": str(report)}, {"exit": 1}])
+    desk.attempt(job_id)
+    damage(desk, desk.checkpoints(job_id)[0].sha256)
+    desk.rewrite(job_id, [{"tell_folder": str(report)}, {"exit": 1}])
+    desk.attempt(job_id)
+    assert json.loads(report.read_text())["checkpoint"] is None
+    assert desk.job(job_id).checkpoint_update is None
+    with desk.database.read() as session:
+        assert session.scalars(select(Metric).where(Metric.job_id == job_id)).all() == []
+
+
+def test_a_checkpoint_that_the_runner_refuses_costs_no_attempt(desk: Desk, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    job_id = desk.submit([*saved(4, "older"), *saved(9, "newer"), {"exit": 1}])
+    desk.attempt(job_id)
+    refusal = CheckpointUnreadable("the checkpoint belongs to another plan").problem()
+    desk.rewrite(job_id, [{"tell_folder": str(report)}, {"say": {"type": "error", "problem": refusal}}, {"exit": 87}])
+    desk.attempt(job_id)
+    job = desk.job(job_id)
+    assert (job.status, job.attempt) == ("queued", 1)
+    desk.attempt(job_id)
+    assert json.loads(report.read_text())["checkpoint"] == "older"
+    desk.attempt(job_id)
+    assert json.loads(report.read_text())["checkpoint"] is None
+    job = desk.job(job_id)
+    assert job.status == "failed" and job.error is not None and job.error["code"] == "checkpoint_unreadable"
 
 
 def test_a_job_whose_series_is_damaged_fails_with_that_reason(desk: Desk) -> None:
@@ -212,3 +171,19 @@ def test_a_job_whose_series_is_damaged_fails_with_that_reason(desk: Desk) -> Non
     desk.attempt(job_id)
     job = desk.job(job_id)
     assert job.status == "failed" and job.error is not None and job.error["code"] == "blob_corrupt"
+
+
+@pytest.mark.parametrize("ending", [{"segfault": True}, {"exit": 81}])
+def test_the_last_living_model_of_a_failed_job_remains_usable(desk: Desk, ending: dict[str, Any]) -> None:
+    job = desk.run([*made("first", "1.bin"), *made("second", "2.bin"), ending], max_attempts=1)
+    assert job.status == "failed" and job.model_id is not None
+    with desk.database.read() as session:
+        model = session.scalars(trained.get(desk.project_id, job.model_id)).one()
+        files = session.scalars(artifacts.of_job(desk.project_id, job.id)).all()
+    assert desk.stored(model.sha256) == b"second"
+    assert [file.name for file in files] == ["model.safetensors"]
+
+
+def test_a_lost_attempt_with_others_left_names_no_model_yet(desk: Desk) -> None:
+    job = desk.run([*MODEL, {"segfault": True}])
+    assert (job.status, job.model_id) == ("queued", None)
