@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 from .engine import migration_engine
 from .settings import Settings
 
-__all__ = ["alembic_config", "downgrade", "pending", "upgrade"]
+__all__ = ["alembic_config", "current", "downgrade", "pending", "revisions", "upgrade"]
 
 ADVISORY_LOCK = 7_236_110_442
 
@@ -46,7 +46,18 @@ def _run(settings: Settings, revision: str, *, up: bool) -> None:
     engine.dispose()
 
 
+def current(connection: Connection) -> str | None:
+    """The migration that the database stands at; None where it has no tables."""
+    heads = MigrationContext.configure(connection).get_current_heads()
+    return heads[0] if heads else None
+
+
+def revisions() -> list[str]:
+    """All migrations that this code knows, oldest first."""
+    script = ScriptDirectory.from_config(alembic_config())
+    return [step.revision for step in script.walk_revisions()][::-1]
+
+
 def pending(connection: Connection) -> bool:
     """Whether the database is not at the newest migration."""
-    stands = MigrationContext.configure(connection).get_current_heads()
-    return set(stands) != set(ScriptDirectory.from_config(alembic_config()).get_heads())
+    return current(connection) != revisions()[-1]
