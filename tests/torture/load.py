@@ -1,0 +1,128 @@
+"""The work that a torture run submits: mostly analyses, some trainings of a few seconds, some uploads."""
+
+import random
+import time
+from dataclasses import dataclass, field
+
+from tests.e2e.conftest import lorenz, npy
+from tests.torture.client import FINISHED, PAGE, CarefulClient, Json
+
+TRAINING = {
+    "cell": {"kind": "clipped_shplrnn", "latent": 3, "hidden": 20},
+    "training": {"updates": 6000, "sequence_length": 30, "batch_size": 16, "validations": 4, "restarts": 0},
+}
+TRAIN_EVERY = 20
+UPLOAD_EVERY = 25
+SEEDS = 3
+OUTSTANDING = (6, 40)
+TRAIN_ROWS = 800
+ANALYSE_ROWS = 220
+
+
+@dataclass
+class Reference:
+    """What an unbroken run of the same training gave."""
+
+    weights: str
+    metrics: Json
+
+
+@dataclass
+class Accepted:
+    """All that the service said yes to; each of these must end exactly once."""
+
+    trainings: dict[str, int] = field(default_factory=dict)
+    analyses: dict[str, str] = field(default_factory=dict)
+    ingests: set[str] = field(default_factory=set)
+    datasets: set[str] = field(default_factory=set)
+
+    def jobs(self) -> set[str]:
+        return self.trainings.keys() | self.analyses.keys() | self.ingests
+
+
+class Load:
+    def __init__(self, client: CarefulClient, seed: int) -> None:
+        self._client = client
+        self._random = random.Random(seed)
+        self._analyses: set[str] = set()
+        self.accepted = Accepted()
+        self.references: dict[int, Reference] = {}
+        self._train_on = ""
+        self._analyse_on: list[str] = []
+
+    def prepare(self, trains: bool) -> None:
+        """In peace: the recordings, and one unbroken training per seed to compare with."""
+        self._train_on = self._upload("trained", TRAIN_ROWS)
+        self._analyse_on = [self._upload(f"analysed-{number}", ANALYSE_ROWS + number) for number in range(4)]
+        first = self._analyse(self._train_on)
+        self._client.finish(first)
+        for seed in range(SEEDS if trains else 0):
+            job_id = self._train(seed)
+            self._client.finish(job_id)
+            self.references[seed] = self.reference(job_id)
+
+    def reference(self, job_id: str) -> Reference:
+        return outcome(self._client, self._client.job(job_id))
+
+    def submit(self, jobs: int, seconds: float) -> None:
+        """Until so many jobs are accepted or the time is over; never far ahead of the service."""
+        until, done = time.monotonic() + seconds, len(self.accepted.jobs())
+        ahead = min(max(jobs // 5, OUTSTANDING[0]), OUTSTANDING[1])
+        for number in range(1, jobs + 1 - done):
+            while self.outstanding() >= ahead and time.monotonic() < until:
+                time.sleep(0.2)
+            if time.monotonic() >= until:
+                return
+            self._one(number)
+
+    def _one(self, number: int) -> None:
+        if number % TRAIN_EVERY == 3:
+            self._train(self._random.randrange(SEEDS))
+        elif number % UPLOAD_EVERY == 5:
+            self._upload(f"late-{number}", self._random.choice((ANALYSE_ROWS, 400)))
+        else:
+            self._analyse(self._random.choice(self._analyse_on))
+
+    def outstanding(self) -> int:
+        newest = {job["id"]: job["status"] for job in self._client.get("/v1/jobs", limit=PAGE)["data"]}
+        return sum(status not in FINISHED for status in newest.values())
+
+    def unfinished(self) -> list[str]:
+        found = {job["id"]: job["status"] for job in self._client.pages("/v1/jobs")}
+        return [job_id for job_id in self.accepted.jobs() if found.get(job_id, "missing") not in FINISHED]
+
+    def drain(self, seconds: float) -> list[str]:
+        """The jobs that did not end in time."""
+        deadline = time.monotonic() + seconds
+        while (left := self.unfinished()) and time.monotonic() < deadline:
+            time.sleep(0.5)
+        return left
+
+    def _train(self, seed: int) -> str:
+        number = len(self.accepted.trainings) + 1
+        job_id = str(self._client.train(self._train_on, TRAINING, seed=seed, number=number)["id"])
+        self.accepted.trainings[job_id] = seed
+        return job_id
+
+    def _analyse(self, dataset_id: str) -> str:
+        made = self._client.analyse(dataset_id, self._analyses)
+        self.accepted.analyses[made["job_id"]] = made["id"]
+        return str(made["job_id"])
+
+    def _upload(self, name: str, rows: int) -> str:
+        dataset = self._client.upload(name, npy(lorenz(rows)))
+        self.accepted.datasets.add(dataset["id"])
+        if dataset["status"] == "processing":
+            reading = self._client.get("/v1/jobs", kind="ingest", dataset_id=dataset["id"])["data"]
+            self.accepted.ingests.update(job["id"] for job in reading)
+            for job in reading:
+                if name.startswith(("trained", "analysed")):
+                    self._client.finish(job["id"])
+        return str(dataset["id"])
+
+
+def outcome(client: CarefulClient, job: Json) -> Reference:
+    """The weights' own hash and all metrics but the wall clock."""
+    weights = client.get(f"/v1/models/{job['model_id']}")["sha256"] if job["model_id"] else ""
+    metrics = client.get(f"/v1/jobs/{job['id']}/metrics")["metrics"]
+    return Reference(weights, {name: (series["step"], series["value"]) for name, series in metrics.items()})
