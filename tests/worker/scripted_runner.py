@@ -40,6 +40,8 @@ def act(folder: Path, step: dict[str, Any]) -> None:
             sys.exit(code)
         case {"hold": size}:
             HELD.append(bytearray(os.urandom(4096) * (size // 4096)))
+        case {"kill": number}:
+            os.kill(os.getpid(), number)
         case {"spin": True}:
             while True:
                 pass
