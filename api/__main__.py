@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from chaos_store.settings import Settings
 
 from .app import create_app
+from .scratch import scratch
 
 GRACE_S = 8
 
@@ -65,7 +66,8 @@ def main() -> None:
         app, log_level="info", access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S,
         proxy_headers=False,
     )  # fmt: skip
-    Server(config, app, arguments.ready_file).run(sockets=[listening])
+    with scratch(settings.data_dir):
+        Server(config, app, arguments.ready_file).run(sockets=[listening])
 
 
 if __name__ == "__main__":

@@ -57,8 +57,8 @@ async def run_reader(folder: Path, wall_s: float) -> int:
     }
     with (folder / "stderr.txt").open("wb") as stderr:
         child = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "chaos_core.readers", str(folder),
-            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=stderr,
+            sys.executable, "-P", "-m", "chaos_core.readers", "--until-eof", str(folder),
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=stderr,
             env=environment, cwd=folder, start_new_session=True,
         )  # fmt: skip
     try:

@@ -1,7 +1,8 @@
-"""Reads one file in this process under limits: `python -m chaos_core.readers FOLDER`.
+"""Reads one file in this process under limits: `python -m chaos_core.readers [--until-eof] FOLDER`.
 
 FOLDER/request.json names the file and the sender's words; the answer is FOLDER/series.npz with FOLDER/facts.json, or
 FOLDER/error.json. The exit status is 0 in both cases; anything else means that the process was stopped.
+With --until-eof the process ends when its standard input does: a parent that holds the other end takes it along.
 """
 
 import importlib
@@ -9,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -78,5 +80,13 @@ def _limit_memory(memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (used + memory_bytes, used + memory_bytes))
 
 
+def _end_with_input() -> None:
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    os._exit(1)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    if sys.argv[1] == "--until-eof":
+        threading.Thread(target=_end_with_input, daemon=True).start()
+    main(Path(sys.argv[-1]))
