@@ -1,0 +1,162 @@
+"""Looks at everything that the service needs and tells what is wrong and what to do about it; changes nothing."""
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Select, func, make_url, or_, select, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from chaos_core import native
+
+from . import broker, integrity, migrate, processes
+from .engine import Database, now, open_database
+from .settings import Settings
+from .states import LIVE, State
+from .tables import Job
+
+__all__ = ["Finding", "examine"]
+
+FREE_BYTES = 1024**3
+SKEW_S = 2.0
+STUCK_S = 60.0
+NAMED = 5
+MIGRATE = "Run `python -m chaos_store migrate`."
+
+
+class Finding(NamedTuple):
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+
+
+def examine(settings: Settings, *, deep: bool = False) -> list[Finding]:
+    """One finding for each thing looked at; `deep` also reads every stored byte."""
+    looks: list[Callable[[Settings], Finding]] = [_settings, _broker, _disk, _kernels, _orphans]
+    return [look(settings) for look in looks] + list(_look_at_database(settings, deep=deep))
+
+
+def _settings(settings: Settings) -> Finding:
+    folder, place = settings.data_dir, _existing(settings.data_dir)
+    if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
+        return Finding("settings", True, f"data folder {folder}")
+    remedy = "Set CHAOS_DATA_DIR to a folder that this user may write to."
+    return Finding("settings", False, f"data folder {folder}: {place} is no folder to write to", remedy)
+
+
+def _broker(settings: Settings) -> Finding:
+    sender = broker.make_celery(settings, role="sender")
+    if broker.reachable(sender):
+        return Finding("broker", True, "answers")
+    remedy = "Start the service, or correct CHAOS_BROKER_URL; until then jobs start up to 5 s later."
+    return Finding("broker", False, "does not answer", remedy)
+
+
+def _disk(settings: Settings) -> Finding:
+    free = shutil.disk_usage(_existing(settings.data_dir)).free
+    detail = f"{free / 1024**3:.1f} GiB free in {settings.data_dir}"
+    return Finding("disk", free >= FREE_BYTES, detail, "" if free >= FREE_BYTES else "Make room: at least 1 GiB.")
+
+
+def _existing(folder: Path) -> Path:
+    return next(place for place in (folder, *folder.parents) if place.exists())
+
+
+def _kernels(_: Settings) -> Finding:
+    status = native.status()
+    remedy = "" if status.level else "Training works, but several times slower; the reason says how to build them."
+    return Finding("kernels", status.level is not None, status.reason, remedy)
+
+
+def _orphans(settings: Settings) -> Finding:
+    orphans = processes.orphaned_runners(settings.data_dir)
+    if not orphans:
+        return Finding("processes", True, "no runner without a worker")
+    numbers = ", ".join(str(process.pid) for process in orphans)
+    remedy = "Run `python -m chaos_store repair`, which ends them."
+    return Finding("processes", False, f"runners without a worker: {numbers}", remedy)
+
+
+def _look_at_database(settings: Settings, *, deep: bool) -> Iterator[Finding]:
+    try:
+        url = make_url(settings.database_url)
+        if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).is_file():
+            yield Finding("database", False, f"there is no file {url.database}", MIGRATE)
+            return
+        database = open_database(settings)
+    except (ValueError, ArgumentError) as error:
+        yield Finding("database", False, str(error), "Correct CHAOS_DATABASE_URL.")
+        return
+    try:
+        with database.reader.connect() as connection:
+            form = _form(connection)
+            yield form
+            if form.ok:
+                yield _clock(connection)
+        if form.ok:
+            with database.read() as session:
+                yield _stuck(session)
+            if deep:
+                yield from _bytes(database)
+    except SQLAlchemyError as error:
+        reason = str(getattr(error, "orig", None) or error).strip()
+        yield Finding("database", False, reason, "Start the database, or correct CHAOS_DATABASE_URL.")
+    finally:
+        database.dispose()
+
+
+def _form(connection: Connection) -> Finding:
+    stands, head = migrate.current(connection), migrate.revisions()[-1]
+    if stands == head:
+        return Finding("database", True, f"{connection.dialect.name} at migration {head}")
+    if stands is not None and stands not in migrate.revisions():
+        return Finding("database", False, f"at migration {stands} of a newer program", "Install the newer program.")
+    detail = "without tables" if stands is None else f"at migration {stands}, not {head}"
+    return Finding("database", False, detail, MIGRATE)
+
+
+def _clock(connection: Connection) -> Finding:
+    before = time.time()
+    there = connection.scalar(select(now())) or 0.0
+    skew = max(before - there, there - time.time(), 0.0)
+    remedy = "" if skew < SKEW_S else "Let both machines follow the same time server."
+    return Finding("clock", skew < SKEW_S, f"the database's clock is {skew:.3f} s away", remedy)
+
+
+def _stuck(session: Session) -> Finding:
+    found = [*session.scalars(_lapsed()), *session.scalars(_unnoticed())]
+    if not found:
+        return Finding("jobs", True, "none is stuck")
+    named = ", ".join(found[:NAMED]) + (f" and {len(found) - NAMED} more" if len(found) > NAMED else "")
+    remedy = "Start a worker: it takes back what others lost and announces what waits."
+    return Finding("jobs", False, f"nobody looks after {named}", remedy)
+
+
+def _lapsed() -> Select[str]:
+    live = Job.status.in_([state.value for state in LIVE])
+    return select(Job.id).where(live, or_(Job.lease_until.is_(None), Job.lease_until < now() - STUCK_S))
+
+
+def _unnoticed() -> Select[str]:
+    """Queued and due, yet not announced for long: the reaper of any worker would have done so."""
+    latest = func.coalesce(Job.woken_at, Job.not_before)
+    queued = select(Job.id).where(Job.status == State.queued.value, Job.not_before < now() - STUCK_S)
+    return queued.where(latest < now() - STUCK_S).order_by(Job.created_at)
+
+
+def _bytes(database: Database) -> Iterator[Finding]:
+    if database.engine.dialect.name == "sqlite":
+        with database.read() as session:
+            said = session.execute(text("PRAGMA quick_check(1)")).scalar_one()
+        yield Finding("database file", said == "ok", said, "" if said == "ok" else "Restore a backup.")
+    checked, damaged = integrity.check_blobs(database)
+    for one in damaged:
+        remedy = "Restore a backup, or make it again: the same bytes stored once more heal it."
+        users = ", ".join(one.users) or "nothing that is still kept"
+        yield Finding("blob", False, f"{one.sha256} is damaged ({one.what}); used by {users}", remedy)
+    yield Finding("blobs", not damaged, f"{checked.blobs} blobs of {checked.bytes} bytes read, {len(damaged)} damaged")
