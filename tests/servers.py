@@ -66,9 +66,15 @@ class PostgresCluster:
         """OperationalError until the server answers."""
         psycopg.connect(self.url("postgres")).close()
 
-    def create(self, database: str) -> None:
+    def create(self, database: str, space: Path | None = None) -> None:
+        """A database; in a folder of its own where one is given."""
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {database}".encode())
+            if space is not None:
+                if os.geteuid() == 0:
+                    os.chown(space, NOBODY, NOBODY)
+                connection.execute(f"CREATE TABLESPACE {space.name} LOCATION '{space}'".encode())
+            place = f" TABLESPACE {space.name}" if space is not None else ""
+            connection.execute(f"CREATE DATABASE {database}{place}".encode())
 
 
 def _find_programs(folder: Path) -> Path:

@@ -96,6 +96,17 @@ class CarefulClient:
             return None
         return answer.raise_for_status()
 
+    def ask(self, path: str) -> httpx.Response:
+        """A command without a body; the answer as it is."""
+        return self._ends[0].post(path)
+
+    def look(self, path: str, **form: Any) -> str:
+        """Status and code of one GET, or of one POST of a form, whatever they are."""
+        end = self._ends[0]
+        answer = end.post(path, **form) if form else end.get(path)
+        code = answer.json().get("code", "") if "json" in answer.headers.get("content-type", "") else ""
+        return f"{answer.status_code} {code}".strip()
+
     def pages(self, path: str, **query: Any) -> Iterator[Json]:
         cursor: Json = {}
         while True:

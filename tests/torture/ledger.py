@@ -14,6 +14,8 @@ from sqlalchemy.orm import Session
 from chaos_store.blobs import DatabaseBlobs
 from chaos_store.engine import Database, open_database
 from chaos_store.errors import StoreError
+from chaos_store.settings import Settings
+from chaos_store.states import LIVE
 from chaos_store.tables import AnalysisRow, Artifact, Blob, BlobChunk, Checkpoint, Dataset, Job, JobEvent, TrainedModel
 from tests.torture.client import FINISHED, CarefulClient, Json
 from tests.torture.load import Accepted, Load, outcome
@@ -50,7 +52,9 @@ class Ledger:
         return "\n".join([*lines, "clean" if self.clean else "NOT CLEAN"])
 
 
-def count_jobs(ledger: Ledger, client: CarefulClient, accepted: Accepted) -> dict[str, Json]:
+def count_jobs(
+    ledger: Ledger, client: CarefulClient, accepted: Accepted, *, failures_wanted: bool = False
+) -> dict[str, Json]:
     """Accepted, ended, lost, and those that nobody knows to have asked for."""
     held = {job["id"]: job for job in client.pages("/v1/jobs")}
     wanted = accepted.jobs()
@@ -63,6 +67,8 @@ def count_jobs(ledger: Ledger, client: CarefulClient, accepted: Accepted) -> dic
     ledger.must_be_empty(
         "jobs not ended", [_case(held[i]) for i in sorted(wanted & held.keys()) if held[i]["status"] not in FINISHED]
     )
+    if failures_wanted:
+        return held
     ledger.must_be_empty(
         "jobs failed", [_case(held[i]) for i in sorted(wanted & held.keys()) if held[i]["status"] in FINISHED[1:]]
     )
@@ -72,11 +78,11 @@ def count_jobs(ledger: Ledger, client: CarefulClient, accepted: Accepted) -> dic
 def compare_trainings(ledger: Ledger, client: CarefulClient, load: Load, held: dict[str, Json]) -> None:
     """Weights and every metric of every step, against an unbroken run of the same seed."""
     metrics, weights = [], []
-    for job_id, seed in load.accepted.trainings.items():
+    for job_id, kind in load.accepted.trainings.items():
         job = held.get(job_id)
-        if job is None or job["status"] != "succeeded":
+        if job is None or job["status"] != "succeeded" or kind not in load.references:
             continue
-        found, wanted = outcome(client, job), load.references[seed]
+        found, wanted = outcome(client, job), load.references[kind]
         if found.weights != wanted.weights:
             weights.append(f"{job_id}: {found.weights[:12]} instead of {wanted.weights[:12]}")
         if found.metrics != wanted.metrics:
@@ -142,6 +148,24 @@ def look(deployment: Deployment, examine: Callable[[Ledger, Database], None], le
     database = open_database(deployment.settings)
     try:
         examine(ledger, database)
+    finally:
+        database.dispose()
+
+
+def finished_jobs(settings: Settings) -> dict[str, tuple[str, str | None]]:
+    """Status and trained model of each job that has ended."""
+    return {row[0]: (row[1], row[2]) for row in _jobs(settings) if row[1] in FINISHED}
+
+
+def running_jobs(settings: Settings) -> list[str]:
+    return [f"{row[0]} {row[1]}" for row in _jobs(settings) if row[1] in LIVE]
+
+
+def _jobs(settings: Settings) -> list[tuple[str, str, str | None]]:
+    database = open_database(settings)
+    try:
+        with database.read() as session:
+            return [(row[0], row[1], row[2]) for row in session.execute(select(Job.id, Job.status, Job.model_id))]
     finally:
         database.dispose()
 

@@ -3,6 +3,7 @@
 import random
 import time
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tests.e2e.conftest import lorenz, npy
 from tests.torture.client import FINISHED, PAGE, CarefulClient, Json
@@ -19,6 +20,13 @@ TRAIN_ROWS = 800
 ANALYSE_ROWS = 220
 
 
+class Wanted(NamedTuple):
+    """Which training it is: the spec by its length, and the seed."""
+
+    updates: int
+    seed: int
+
+
 @dataclass
 class Reference:
     """What an unbroken run of the same training gave."""
@@ -31,7 +39,7 @@ class Reference:
 class Accepted:
     """All that the service said yes to; each of these must end exactly once."""
 
-    trainings: dict[str, int] = field(default_factory=dict)
+    trainings: dict[str, Wanted] = field(default_factory=dict)
     analyses: dict[str, str] = field(default_factory=dict)
     ingests: set[str] = field(default_factory=set)
     datasets: set[str] = field(default_factory=set)
@@ -46,23 +54,23 @@ class Load:
         self._random = random.Random(seed)
         self._analyses: set[str] = set()
         self.accepted = Accepted()
-        self.references: dict[int, Reference] = {}
+        self.references: dict[Wanted, Reference] = {}
         self._train_on = ""
         self._analyse_on: list[str] = []
 
     def prepare(self, trains: bool) -> None:
         """In peace: the recordings, and one unbroken training per seed to compare with."""
-        self._train_on = self._upload("trained", TRAIN_ROWS)
-        self._analyse_on = [self._upload(f"analysed-{number}", ANALYSE_ROWS + number) for number in range(4)]
+        self._train_on = self.upload("trained", TRAIN_ROWS)
+        self._analyse_on = [self.upload(f"analysed-{number}", ANALYSE_ROWS + number) for number in range(4)]
         first = self._analyse(self._train_on)
         self._client.finish(first)
         for seed in range(SEEDS if trains else 0):
-            job_id = self._train(seed)
-            self._client.finish(job_id)
-            self.references[seed] = self.reference(job_id)
+            self.make_reference(TRAINING, seed)
 
-    def reference(self, job_id: str) -> Reference:
-        return outcome(self._client, self._client.job(job_id))
+    def make_reference(self, spec: Json, seed: int) -> None:
+        """An unbroken run; later ones of the same spec and seed are held against it."""
+        job_id = self.train(spec, seed)
+        self.references[self.accepted.trainings[job_id]] = outcome(self._client, self._client.finish(job_id))
 
     def submit(self, jobs: int, seconds: float) -> None:
         """Until so many jobs are accepted or the time is over; never far ahead of the service."""
@@ -77,11 +85,11 @@ class Load:
 
     def _one(self, number: int) -> None:
         if number % TRAIN_EVERY == 3:
-            self._train(self._random.randrange(SEEDS))
+            self.train(TRAINING, self._random.randrange(SEEDS))
         elif number % UPLOAD_EVERY == 5:
-            self._upload(f"late-{number}", self._random.choice((ANALYSE_ROWS, 400)))
+            self.upload(f"late-{number}", self._random.choice((ANALYSE_ROWS, 400)))
         else:
-            self._analyse(self._random.choice(self._analyse_on))
+            self.analyse_any()
 
     def outstanding(self) -> int:
         newest = {job["id"]: job["status"] for job in self._client.get("/v1/jobs", limit=PAGE)["data"]}
@@ -98,18 +106,24 @@ class Load:
             time.sleep(0.5)
         return left
 
-    def _train(self, seed: int) -> str:
+    def train(self, spec: Json, seed: int) -> str:
         number = len(self.accepted.trainings) + 1
-        job_id = str(self._client.train(self._train_on, TRAINING, seed=seed, number=number)["id"])
-        self.accepted.trainings[job_id] = seed
+        job_id = str(self._client.train(self._train_on, spec, seed=seed, number=number)["id"])
+        self.accepted.trainings[job_id] = Wanted(spec["training"]["updates"], seed)
         return job_id
+
+    def train_any(self, number: int) -> str:
+        return self.train(TRAINING, number % SEEDS)
+
+    def analyse_any(self) -> str:
+        return self._analyse(self._random.choice(self._analyse_on))
 
     def _analyse(self, dataset_id: str) -> str:
         made = self._client.analyse(dataset_id, self._analyses)
         self.accepted.analyses[made["job_id"]] = made["id"]
         return str(made["job_id"])
 
-    def _upload(self, name: str, rows: int) -> str:
+    def upload(self, name: str, rows: int) -> str:
         dataset = self._client.upload(name, npy(lorenz(rows)))
         self.accepted.datasets.add(dataset["id"])
         if dataset["status"] == "processing":

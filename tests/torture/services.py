@@ -39,14 +39,20 @@ DEFAULTS = {
 """Kills come every two seconds, so a job may well lose several attempts in a row through no fault of its own."""
 
 
+SMALL_DISK = {"sqlite": "data", "postgres": "space"}
+SMALL_DISK_BYTES = 48 * 1024 * 1024
+
+
 class Deployment(ABC):
     """Everything a fault needs to know of a running service; `with` starts and stops it."""
 
     database: str
     roles: tuple[str, ...]
 
-    def __init__(self, changes: dict[str, str] | None = None) -> None:
+    def __init__(self, changes: dict[str, str] | None = None, *, small_disk: bool = False) -> None:
         self.mark = uuid.uuid4().hex
+        self.small_disk: Path | None = None
+        self.no_small_disk = "not asked for"
         self.folder = Path(tempfile.mkdtemp(prefix="chaos-torture-"))
         self.folder.chmod(0o755)
         self.keeper = Keeper()
@@ -57,6 +63,8 @@ class Deployment(ABC):
         (self.folder / "tmp").mkdir()
         own = {MARK: self.mark, "PYTHONPATH": str(ROOT), "TMPDIR": str(self.folder / "tmp")}
         self.environment |= DEFAULTS | own | (changes or {})
+        if small_disk:
+            self._mount_small_disk()
 
     def __enter__(self) -> Self:
         try:
@@ -79,7 +87,22 @@ class Deployment(ABC):
             self.complaints.append(f"left behind: {process.pid} {' '.join(process.cmdline()[:4])}")
             send(process, signal.SIGKILL)
 
+    def _mount_small_disk(self) -> None:
+        """A file system of its own for what the database writes, where this machine lets us make one."""
+        place = self.folder / SMALL_DISK[self.database]
+        place.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK_BYTES},mode=777", "tmpfs", str(place)]
+        try:
+            subprocess.run(mount, check=True, capture_output=True, text=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            place.rmdir()
+            self.no_small_disk = f"no file system can be mounted here: {getattr(error, 'stderr', '') or error}"
+        else:
+            self.small_disk = place
+
     def remove(self) -> None:
+        if self.small_disk is not None:
+            subprocess.run(["umount", str(self.small_disk)], check=False, capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
@@ -100,10 +123,12 @@ class Deployment(ABC):
     def runners(self) -> list[psutil.Process]:
         return _oldest_first([process for process in self.members() if runs(process, *RUNNERS)])
 
-    def run(self, module: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """A command of ours against the same database."""
+    def run(
+        self, module: str, *arguments: str, check: bool = True, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """A command of ours against the same database, or another."""
         command = [sys.executable, "-m", module, *arguments]
-        environment = self.environment | self._connection()
+        environment = self.environment | self._connection() | (environment or {})
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=check, cwd="/")
 
     def broker(self) -> redis.Redis:
@@ -136,7 +161,7 @@ class Deployment(ABC):
 
         until(ready, READY_S, f"{url}/readyz")
 
-    def _part(self, name: str, command: list[str], environment: dict[str, str] | None = None) -> Part:
+    def start_part(self, name: str, command: list[str], environment: dict[str, str] | None = None) -> Part:
         log = self.folder / f"{name}.log"
         part = Part(name, command, environment or self.environment | self._connection(), log)
         part.start()
@@ -158,7 +183,7 @@ class Embedded(Deployment):
     def _start(self) -> None:
         port = free_port()
         serve = [sys.executable, "-m", "chaos_client", "serve", "--data-dir", str(self.folder / "data")]
-        self._part("serve", [*serve, "--port", str(port)], self.environment)
+        self.start_part("serve", [*serve, "--port", str(port)], self.environment)
         self.keeper.start()
         record = self.folder / "data" / "service.json"
         until(record.exists, READY_S, "service.json")
@@ -185,8 +210,8 @@ class Production(Deployment):
     worker_kinds = ("all", "train", "light")
     api_count = 2
 
-    def __init__(self, changes: dict[str, str] | None = None) -> None:
-        super().__init__(changes)
+    def __init__(self, changes: dict[str, str] | None = None, *, small_disk: bool = False) -> None:
+        super().__init__(changes, small_disk=small_disk)
         self._postgres = PostgresCluster(self.folder / "pg")
         self._socket = self.folder / "b.sock"
 
@@ -200,21 +225,21 @@ class Production(Deployment):
 
     def _start(self) -> None:
         self._postgres.initialise()
-        self._part("postgres", self._postgres.server_command(), self.environment)
+        self.start_part("postgres", self._postgres.server_command(), self.environment)
         broker = [str(_binary.get_binary_path()), "--port", "0", "--unixsocket", str(self._socket), "--save", ""]
-        self._part("broker", [*broker, "--dir", str(self.folder), "--loglevel", "warning"])
+        self.start_part("broker", [*broker, "--dir", str(self.folder), "--loglevel", "warning"])
         self.keeper.start()
         until(self._postgres_answers, READY_S, "Postgres")
-        self._postgres.create("chaos")
+        self._postgres.create("chaos", self.small_disk)
         self.run("chaos_store", "migrate")
         self.key = self.run("chaos_store", "first-key").stdout.strip()
         for number in range(self.api_count):
             port = free_port()
             self.urls.append(f"http://127.0.0.1:{port}")
-            self._part(f"api-{number}", [sys.executable, "-m", "api", "--port", str(port)])
+            self.start_part(f"api-{number}", [sys.executable, "-m", "api", "--port", str(port)])
         for number, kinds in enumerate(self.worker_kinds):
             environment = self.environment | self._connection() | {"CHAOS_WORKER_KINDS": kinds}
-            self._part(f"worker-{number}-{kinds}", [sys.executable, "-m", "worker"], environment)
+            self.start_part(f"worker-{number}-{kinds}", [sys.executable, "-m", "worker"], environment)
         for url in self.urls:
             self._await_ready(url)
 
