@@ -29,6 +29,7 @@ QUIET_S = 0.25
 GOOD_D_STSP, GOOD_FLOORS = 0.75, 2.5
 ENOUGH_TRUTH = 25_000
 MOST_TRUTH = 100_000
+MANY_STARTS = 128
 
 
 @dataclass(frozen=True)
@@ -279,6 +280,7 @@ def _judge(plan: Plan, scaling: Scaling, rows: Rows, held_out: Rows, test_rows: 
         embedding=plan.embedding,
         starts=_starts(held_out if len(held_out.x) else rows, evaluation),
         first=evaluation.starts,
+        many=rows.spread(MANY_STARTS),
         truth=truth[-MOST_TRUTH:, : truth.shape[1] // dim],
         noise=noise,
         steps=min(steps, LONGEST_RUN),

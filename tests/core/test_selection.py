@@ -1,5 +1,6 @@
 import numpy as np
 
+from chaos_core.cells.plrnn import PLRNN
 from chaos_core.cells.shplrnn import ClippedShPLRNN
 from chaos_core.embedding import Embedding
 from chaos_core.observation import IdentityObservation
@@ -13,7 +14,7 @@ def judged(a: float) -> Fate:
     """z' = a z from four points of the unit circle."""
     params = {"A": np.full(2, a), "W1": np.zeros((2, 1)), "W2": np.ones((1, 2)), "h1": np.zeros(2), "h2": np.ones(1)}
     cell, observation = ClippedShPLRNN(latent=2, hidden=1), IdentityObservation()
-    judge = Judge(cell, observation, Embedding(), CIRCLE[:4], 2, CIRCLE, (), 2000, 0.2, "dsr-v1")
+    judge = Judge(cell, observation, Embedding(), CIRCLE[:4], 2, CIRCLE[:8], CIRCLE, (), 2000, 0.2, "dsr-v1")
     return judge.judge(params).fate
 
 
@@ -47,6 +48,22 @@ def test_linear_maps_are_judged_by_their_factor() -> None:
     assert judged(0.99) is Fate.COLLAPSED
     assert judged(1.01) is Fate.EXPLODED
     assert judged(-1.0) is Fate.LIVING
+
+
+def test_states_from_which_a_model_comes_nearly_to_rest_are_lost() -> None:
+    """A rotation about (5, 5), where the rectifiers of a PLRNN never act, keeps radii; two of eight are small."""
+    turn = np.array([[np.cos(0.1), -np.sin(0.1)], [np.sin(0.1), np.cos(0.1)]])
+    params = {
+        "A": np.diag(turn).copy(),
+        "W": np.array([[0.0, turn[0, 1]], [turn[1, 0], 0.0]]),
+        "h": 5.0 - turn @ np.full(2, 5.0),
+    }
+    circle = 5.0 + CIRCLE
+    many = np.concatenate([circle[:6], 5.0 + 0.3 * CIRCLE[:2]])
+    judge = Judge(
+        PLRNN(latent=2), IdentityObservation(), Embedding(), circle[:4], 2, many, circle, (), 2000, 0.2, "dsr-v1"
+    )
+    assert judge.lost(params) == 0.25
 
 
 def test_noise_is_added_only_where_the_preset_compares_like_with_like() -> None:
