@@ -34,7 +34,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _give_up)
     how = arguments()
-    order = Order(how.jobs, how.seconds, how.seed, how.database, how.period, how.times, how.keep)
+    order = Order(how.jobs, how.seconds, how.seed, how.database, how.period, how.times, keep=how.keep)
     ledger = torture(order, say) if how.fault is None else _play(how.fault, order)
     say("ledger\n" + ledger.text())
     return 0 if ledger.clean else 1

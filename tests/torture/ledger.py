@@ -136,8 +136,8 @@ def examine_processes(ledger: Ledger, deployment: Deployment) -> None:
 def ask_doctor(ledger: Ledger, deployment: Deployment) -> None:
     told = deployment.run("chaos_store", "doctor", "--deep", "--json", check=False)
     try:
-        findings = json.loads(told.stdout)
-    except ValueError:
+        findings = json.loads(told.stdout)["findings"]
+    except (ValueError, KeyError):
         ledger.must_be_empty("doctor --deep", [f"exit {told.returncode}: {(told.stderr or told.stdout)[-300:]}"])
         return
     bad = [f"{finding['name']}: {finding['detail']}" for finding in findings if not finding["ok"]]
@@ -257,7 +257,7 @@ def _leftovers(deployment: Deployment) -> list[str]:
     living = {str(process.pid) for process in deployment.members()}
     scratch = deployment.settings.data_dir / "scratch"
     owners = list(scratch.iterdir()) if scratch.exists() else []
-    dead = [str(owner) for owner in owners if owner.name not in living]
+    dead = [str(owner) for owner in owners if owner.name.rpartition("-")[2] not in living]
     jobs = [str(entry) for owner in owners for entry in owner.glob("job_*")]
     temporary = [str(entry) for entry in (deployment.folder / "tmp").iterdir() if entry.name.startswith("chaos-upload")]
     return dead + jobs + temporary

@@ -49,8 +49,9 @@ class Accepted:
 
 
 class Load:
-    def __init__(self, client: CarefulClient, seed: int) -> None:
+    def __init__(self, client: CarefulClient, seed: int, seeds: int = SEEDS) -> None:
         self._client = client
+        self._seeds = seeds
         self._random = random.Random(seed)
         self._analyses: set[str] = set()
         self.accepted = Accepted()
@@ -64,7 +65,7 @@ class Load:
         self._analyse_on = [self.upload(f"analysed-{number}", ANALYSE_ROWS + number) for number in range(4)]
         first = self._analyse(self._train_on)
         self._client.finish(first)
-        for seed in range(SEEDS if trains else 0):
+        for seed in range(self._seeds if trains else 0):
             self.make_reference(TRAINING, seed)
 
     def make_reference(self, spec: Json, seed: int) -> None:
@@ -85,7 +86,7 @@ class Load:
 
     def _one(self, number: int) -> None:
         if number % TRAIN_EVERY == 3:
-            self.train(TRAINING, self._random.randrange(SEEDS))
+            self.train(TRAINING, self._random.randrange(self._seeds))
         elif number % UPLOAD_EVERY == 5:
             self.upload(f"late-{number}", self._random.choice((ANALYSE_ROWS, 400)))
         else:
@@ -113,7 +114,7 @@ class Load:
         return job_id
 
     def train_any(self, number: int) -> str:
-        return self.train(TRAINING, number % SEEDS)
+        return self.train(TRAINING, number % self._seeds)
 
     def analyse_any(self) -> str:
         return self._analyse(self._random.choice(self._analyse_on))

@@ -12,7 +12,7 @@ from chaos_store.tables import Job
 from tests.torture import ledger as books
 from tests.torture.client import CarefulClient, Json
 from tests.torture.ledger import Ledger
-from tests.torture.load import TRAINING, Load
+from tests.torture.load import SEEDS, TRAINING, Load
 from tests.torture.processes import until
 from tests.torture.services import DEPLOYMENTS, Deployment
 
@@ -30,6 +30,7 @@ class Order:
     database: str = "sqlite"
     period_s: float = 2.0
     times: int | None = None
+    seeds: int = SEEDS
     keep: bool = False
 
 
@@ -107,7 +108,7 @@ def scene(
     with deployment:
         say(f"{order.database}: {deployment.folder}, seed {order.seed}")
         with CarefulClient(deployment.urls, deployment.key) as client:
-            load = Load(client, order.seed)
+            load = Load(client, order.seed, order.seeds)
             load.prepare(trains=trains)
             yield Scene(order, deployment, client, load, ledger, say)
         say("stopping in order")

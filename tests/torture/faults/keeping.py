@@ -38,7 +38,7 @@ def backup(stage: Scene) -> None:
     again = stage.deployment.run("chaos_store", "restore", str(file), environment=environment, check=False)
     stage.ledger.must_be_empty("a full database overwritten", [] if again.returncode == 1 else [str(again.returncode)])
     told = stage.deployment.run("chaos_store", "doctor", "--deep", "--json", environment=environment, check=False)
-    findings = json.loads(told.stdout or "[]")
+    findings = json.loads(told.stdout or '{"findings": []}')["findings"]
     bad = [str(finding) for finding in findings if not finding["ok"] and finding["name"] not in ("broker",)]
     stage.ledger.must_be_empty("doctor --deep of the restored", bad if findings else [told.stderr[-300:]])
     stage.load.drain(120)

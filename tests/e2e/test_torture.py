@@ -1,0 +1,13 @@
+"""A small run of scripts/torture on each form of the service; the large ones are for the notes."""
+
+import pytest
+
+from tests.torture.run import torture
+from tests.torture.scene import Order
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+def test_each_job_ends_once_and_rightly_whatever_dies(database: str) -> None:
+    told: list[str] = []
+    ledger = torture(Order(jobs=8, seconds=20, seed=1, seeds=1, database=database, period_s=1.5), told.append)
+    assert ledger.clean, "\n".join([*told, ledger.text()])
