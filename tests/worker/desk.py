@@ -27,15 +27,15 @@ PROGRESS = {"type": "progress", "update": 1, "total": 9, "metrics": [{"name": "l
 DONE: Script = [{"say": {"type": "result", "values": {"scores": {"d_h": {"value": 0.1}}}}}]
 
 
-def saved(update: int, content: str = "state", *, best: bool = False) -> Script:
+def saved(update: int, content: str = "state", *, best: bool = False, times: int = 1) -> Script:
     file = f"checkpoint-{update}"
     return [
-        {"write": file, "content": content},
+        {"write": file, "content": content, "times": times},
         {"say": {"type": "checkpoint", "file": file, "update": update, "best": best}},
     ]
 
 
-def made(weights: str = "weights", file: str = "m.bin") -> Script:
+def made(weights: str = "weights", file: str = "m.bin", times: int = 1) -> Script:
     message = {
         "type": "artifact",
         "kind": "model",
@@ -44,7 +44,7 @@ def made(weights: str = "weights", file: str = "m.bin") -> Script:
         "media_type": "application/vnd.safetensors",
         "facts": {"name": "plrnn", "config": {"format": "chaos-1"}, "parameter_count": 3},
     }
-    return [{"write": file, "content": weights}, {"say": message}]
+    return [{"write": file, "content": weights, "times": times}, {"say": message}]
 
 
 CHECKPOINT = saved(5)

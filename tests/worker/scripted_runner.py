@@ -24,8 +24,8 @@ def act(folder: Path, step: dict[str, Any]) -> None:
             tell(json.dumps(message))
         case {"print": text}:
             tell(text)
-        case {"write": file, "content": text}:
-            (folder / file).write_text(text)
+        case {"write": file, "content": text, "times": times}:
+            (folder / file).write_text(text * times)
         case {"sleep": seconds}:
             time.sleep(seconds)
         case {"deaf": True}:

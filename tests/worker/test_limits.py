@@ -98,6 +98,6 @@ def test_a_runner_killed_for_another_reason_is_tried_again(desk: Desk) -> None:
 
 
 def test_a_job_that_fills_its_folder_is_ended(desk: Desk) -> None:
-    job = desk.run([{"write": "large", "content": "x" * MIB}, {"sleep": 30}], disk_bytes=MIB // 2)
+    job = desk.run([{"write": "large", "content": "x", "times": MIB}, {"sleep": 30}], disk_bytes=MIB // 2)
     assert (job.status, code(job)) == ("failed", "disk_limit")
     assert job.error is not None and job.error["value"] > job.error["limit"] == MIB // 2

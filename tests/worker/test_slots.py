@@ -1,5 +1,6 @@
 """How many jobs a worker takes at a time."""
 
+from chaos_store.settings import Settings
 from worker.slots import Slots
 
 
@@ -23,3 +24,11 @@ def test_only_kinds_with_a_free_slot_are_asked_for() -> None:
     assert set(slots.open_kinds()) == {"train", "analyse", "ingest"}
     assert slots.take("train") and slots.take("train")
     assert set(slots.open_kinds()) == {"analyse", "ingest"}
+
+
+def test_a_worker_of_one_kind_takes_only_that_kind() -> None:
+    light = Slots.of(Settings(worker_kinds="light", worker_slots=3))
+    assert set(light.open_kinds()) == {"analyse", "ingest"} and (light.training, light.light) == (0, 3)
+    train = Slots.of(Settings(worker_kinds="train", worker_slots=2))
+    assert train.open_kinds() == ["train"] and (train.training, train.light) == (2, 0)
+    assert set(Slots.of(Settings()).open_kinds()) == {"train", "analyse", "ingest"}
