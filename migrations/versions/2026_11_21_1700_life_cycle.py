@@ -12,8 +12,12 @@ depends_on = None
 JSON = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 NEWEST = """
     UPDATE job SET checkpoint_sha256 = (
-        SELECT sha256 FROM checkpoint WHERE checkpoint.job_id = job.id ORDER BY "update" DESC LIMIT 1
+        SELECT sha256 FROM checkpoint WHERE checkpoint.job_id = job.id AND checkpoint."update" = job.checkpoint_update
     )
+"""
+UNKNOWN_STATES = """
+    UPDATE job SET status = CASE status WHEN 'paused' THEN 'queued' ELSE 'running' END
+     WHERE status IN ('paused', 'pausing')
 """
 ROWS = """
     INSERT INTO checkpoint (id, job_id, "update", sha256, size, best, created_at)
@@ -62,6 +66,7 @@ def downgrade() -> None:
         job.drop_column("limits")
         job.add_column(sa.Column("checkpoint_sha256", sa.String(), nullable=True))
     op.execute(NEWEST)
+    op.execute(UNKNOWN_STATES)
     with op.batch_alter_table("job") as job:
         job.create_foreign_key("fk_job_checkpoint_sha256_blob", "blob", ["checkpoint_sha256"], ["sha256"])
         job.create_index("ix_job_checkpoint_sha256", ["checkpoint_sha256"])

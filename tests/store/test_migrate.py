@@ -2,15 +2,16 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic import command
-from sqlalchemy import inspect, select, text
+from sqlalchemy import MetaData, insert, inspect, select, text, update
 
 from chaos_store import keys, migrate
 from chaos_store.engine import migration_engine, now, open_async_database, open_database
 from chaos_store.settings import Settings
-from chaos_store.tables import Base
+from chaos_store.tables import Base, Blob, Checkpoint, Job
 from tests.servers import PostgresServer
 
 PRAGMAS = {"journal_mode": "wal", "foreign_keys": 1, "query_only": 1, "busy_timeout": 15_000}
@@ -42,6 +43,67 @@ def test_up_down_and_up_again(empty: Settings) -> None:
     migrate.upgrade(empty)
     migrate.upgrade(empty)
     assert _tables(empty) == expected
+
+
+def _fill(settings: Settings) -> None:
+    """A row in every table, and a paused job with three checkpoints of which the newest is damaged."""
+    samples: dict[type, Any] = {str: "text", int: 3, float: 1.5, bytes: b"bytes", bool: True, object: {"a": [1, None]}}
+    engine = migration_engine(settings)
+    with engine.begin() as connection:
+        for table in Base.metadata.sorted_tables:
+            row = {column.name: samples[column.type.python_type] for column in table.columns}
+            keys = {key.parent.name: f"{key.column.table.name}_1" for key in table.foreign_keys}
+            own = {column.name: f"{table.name}_1" for column in table.primary_key if column.type.python_type is str}
+            connection.execute(insert(table).values(row | own | keys))
+        connection.execute(update(Job).values(status="paused", checkpoint_update=7, labels={"ü": "x"}))
+        for number, damaged in ((7, None), (9, 1.5)):
+            connection.execute(insert(Blob).values(sha256=f"sum_{number}", content=f"c_{number}", size=1, chunk_size=1))
+            values = {"id": f"ckpt_{number}", "job_id": "job_1", "update": number, "sha256": f"sum_{number}", "size": 1}
+            connection.execute(insert(Checkpoint).values(**values, damaged_at=damaged))
+
+
+def _rows(settings: Settings) -> dict[str, list[dict[str, Any]]]:
+    """All that is stored, whatever revision the tables are of."""
+    engine, found = migration_engine(settings), MetaData()
+    with engine.connect() as connection:
+        found.reflect(connection)
+        order = {table.name: sorted(table.primary_key.columns.keys()) for table in found.sorted_tables}
+        return {
+            table.name: [dict(row) for row in connection.execute(select(table).order_by(*order[table.name])).mappings()]
+            for table in found.sorted_tables
+        }
+
+
+def test_up_down_and_up_again_with_rows_in_every_table(empty: Settings) -> None:
+    migrate.upgrade(empty)
+    _fill(empty)
+    newest = _rows(empty)
+    assert [name for name, rows in newest.items() if not rows] == []
+
+    migrate.downgrade(empty, "0001")
+    older = _rows(empty)
+    added = {"job": {"limits"}, "project": {"retention_s"}, "blob_chunk": {"created_at"}}
+    for name in older.keys() - {"job", "alembic_version"}:
+        assert older[name] == [_without(row, added.get(name, set())) for row in newest[name]]
+    [job], [job_before] = older["job"], newest["job"]
+    assert _without(job, {"checkpoint_sha256", "status"}) == _without(job_before, {"limits", "status"})
+    assert (job["checkpoint_sha256"], job["status"]) == ("sum_7", "queued")
+
+    migrate.upgrade(empty)
+    again = _rows(empty)
+    [job], [checkpoint] = again["job"], again["checkpoint"]
+    assert _without(job, {"limits", "status"}) == _without(job_before, {"limits", "status"})
+    assert job["limits"] in ({}, "{}")
+    assert (checkpoint["job_id"], checkpoint["update"], checkpoint["sha256"]) == ("job_1", 7, "sum_7")
+    assert again.keys() == newest.keys()
+
+    migrate.downgrade(empty, "base")
+    migrate.upgrade(empty)
+    assert [name for name, rows in _rows(empty).items() if rows] == ["alembic_version"]
+
+
+def _without(row: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names}
 
 
 def test_the_migrations_make_the_tables_that_the_code_uses(settings: Settings) -> None:
