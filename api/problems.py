@@ -177,7 +177,21 @@ def from_framework(request: Request, error: Exception) -> Response:
         return respond(request, http.InvalidJson(str(error.__cause__)))
     kind = FRAMEWORK.get(error.status_code, http.BadRequest)
     detail = {404: f"nothing lives at {request.url.path}", 405: f"{request.method} {request.url.path}"}
-    return respond(request, kind(detail.get(error.status_code, str(error.detail))), error.headers)
+    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
+    return respond(request, kind(detail.get(error.status_code, str(error.detail))), headers)
+
+
+def _allowed(request: Request) -> str:
+    """Every method of the path: each of our routes knows its own only."""
+    given = request.url.path.split("/")
+    methods: set[str] = set()
+    for path, operations in request.app.openapi()["paths"].items():
+        parts = path.split("/")
+        if len(parts) == len(given) and all(
+            part == word or part.startswith("{") for part, word in zip(parts, given, strict=True)
+        ):
+            methods |= {name.upper() for name in operations}
+    return ", ".join(sorted(methods))
 
 
 def from_validation(request: Request, error: Exception) -> Response:

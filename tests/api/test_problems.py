@@ -80,6 +80,21 @@ async def test_what_is_not_there_is_a_problem_too(
 
 
 @pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/v1/jobs", "GET, POST"),
+        ("/v1/jobs/job_x", "DELETE, GET"),
+        ("/v1/jobs/job_x/retry", "POST"),
+        ("/v1/models/m/content", "GET, HEAD"),
+    ],
+)
+async def test_the_allow_header_names_every_method_of_the_path(
+    client: httpx.AsyncClient, path: str, methods: str
+) -> None:
+    assert (await client.patch(path)).headers["allow"] == methods
+
+
+@pytest.mark.parametrize(
     ("body", "kind", "status", "code"),
     [
         (b"{", "application/json", 400, "invalid_json"),
