@@ -165,7 +165,7 @@ class BlobCorrupt(StoreError):
 
     code = "blob_corrupt"
     title = "The stored bytes are damaged"
-    remedy = "Restore the database from a backup, or run the job again."
+    remedy = "Send the file or run the job again: the same bytes heal them; else restore the database from a backup."
 
 
 class QueueFull(StoreError):
