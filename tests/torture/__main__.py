@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 import time
+import traceback
 
 from tests.torture.faults import FAULTS
 from tests.torture.ledger import Ledger
@@ -42,9 +43,13 @@ def main() -> int:
 
 def _play(name: str, order: Order) -> Ledger:
     ledger, fault = Ledger(), FAULTS[name]
-    with scene(order, say, ledger, **fault.needs) as stage:
-        say(f"{name} begins")
-        fault.play(stage)
+    try:
+        with scene(order, say, ledger, **fault.needs) as stage:
+            say(f"{name} begins")
+            fault.play(stage)
+    except (TimeoutError, AssertionError) as error:
+        ledger.must_be_empty("broken off", [f"{type(error).__name__}: {error}"])
+        say(traceback.format_exc(limit=-3))
     return ledger
 
 
