@@ -8,7 +8,8 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Double, Engine, create_engine, event, make_url
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.exc import InternalError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import Session, sessionmaker
@@ -33,9 +34,12 @@ DRIVERS = {
     "postgresql": ("postgresql+psycopg", "postgresql+asyncpg"),
 }
 BUSY_MS = 15_000
+JOURNAL_BYTES = 16 * 1024 * 1024
 SINGLE_WRITER: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 30}
 PATIENCE: dict[str, Any] = {"timeout": 5, "command_timeout": 30}
 """Seconds until a Postgres that neither answers nor refuses is given up."""
+FORSAKEN = {"idle_in_transaction_session_timeout": "15000"}
+"""After so many ms Postgres ends a transaction whose process is frozen, or it would keep its locks for ever."""
 
 to_json = partial(json.dumps, allow_nan=False, separators=(",", ":"))
 
@@ -100,7 +104,10 @@ def open_database(settings: Settings) -> Database:
         _tune_sqlite(engine, writes=True)
         _tune_sqlite(reader, writes=False)
     else:
-        engine = create_engine(url, **_options(url), connect_args={"connect_timeout": PATIENCE["timeout"]})
+        words = " ".join(f"-c {name}={value}" for name, value in FORSAKEN.items())
+        connect = {"connect_timeout": PATIENCE["timeout"], "options": words}
+        engine = create_engine(url, **_options(url), connect_args=connect)
+        event.listen(engine, "handle_error", _lost_connection)
         reader = engine.execution_options(isolation_level="AUTOCOMMIT")
     write = sessionmaker(engine, expire_on_commit=False)
     return Database(engine, reader, write, sessionmaker(reader, expire_on_commit=False))
@@ -114,7 +121,7 @@ def open_async_database(settings: Settings) -> AsyncDatabase:
         _tune_sqlite(engine.sync_engine, writes=True)
         _tune_sqlite(reader.sync_engine, writes=False)
     else:
-        engine = create_async_engine(url, **_options(url), connect_args=PATIENCE)
+        engine = create_async_engine(url, **_options(url), connect_args=PATIENCE | {"server_settings": FORSAKEN})
         reader = engine.execution_options(isolation_level="AUTOCOMMIT")
     write = async_sessionmaker(engine, expire_on_commit=False)
     return AsyncDatabase(engine, reader, write, async_sessionmaker(reader, expire_on_commit=False))
@@ -152,6 +159,8 @@ def _tune_sqlite(engine: Engine, *, writes: bool, foreign_keys: bool = True) -> 
         for name, value in (
             ("busy_timeout", BUSY_MS),
             ("journal_mode", "WAL"),
+            ("journal_size_limit", JOURNAL_BYTES),
+            ("secure_delete", "FAST"),
             ("synchronous", "NORMAL"),
             ("foreign_keys", int(foreign_keys)),
             ("query_only", int(not writes)),
@@ -162,6 +171,13 @@ def _tune_sqlite(engine: Engine, *, writes: bool, foreign_keys: bool = True) -> 
     event.listen(engine, "connect", pragmas)
     if writes:
         event.listen(engine, "begin", _begin_immediate)
+
+
+def _lost_connection(context: ExceptionContext) -> None:
+    """One kind of error for each way to lose the connection; a forsaken transaction has an exotic one."""
+    error = context.sqlalchemy_exception
+    if context.is_disconnect and isinstance(error, InternalError) and error.orig is not None:
+        raise OperationalError(error.statement, error.params, error.orig, connection_invalidated=True) from error
 
 
 def _begin_immediate(connection: Connection) -> None:

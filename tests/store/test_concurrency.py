@@ -2,11 +2,14 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from sqlalchemy import func, select
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import OperationalError
 
 from chaos_store import commands, jobs, leaders
 from chaos_store.blobs import DatabaseBlobs
@@ -139,6 +142,30 @@ def test_two_reapers_take_each_lost_job_once(
         for job_id in job_ids:
             events = session.scalars(jobs.events(project_id, job_id)).all()
             assert [event.data["event"] for event in events] == ["create", "claim", "lose_lease"]
+
+
+@pytest.mark.parametrize("settings", ["postgres"], indirect=True)
+def test_a_transaction_of_a_frozen_process_is_ended_and_its_job_can_be_taken(
+    settings: Settings, database: Database, new_job: NewJob
+) -> None:
+    frozen, job_id = open_database(settings), new_job()
+    with database.write.begin() as session:
+        claim = jobs.claim(session, job_id, "w", 0.1)
+        assert claim is not None
+    with pytest.raises(OperationalError), frozen.write.begin() as session:
+        assert session.scalar(text("SHOW idle_in_transaction_session_timeout")) == "15s"
+        session.execute(text("SET LOCAL idle_in_transaction_session_timeout = 200"))
+        jobs.heartbeat(session, claim, 1000.0)
+        assert leaders.lead(session, "reaper", "frozen", 1000.0)
+        with database.write.begin() as other:
+            assert not leaders.lead(other, "reaper", "awake", 1000.0)
+            assert jobs.reap(other) == []
+        time.sleep(0.6)
+        with database.write.begin() as other:
+            assert leaders.lead(other, "reaper", "awake", 1000.0)
+            assert jobs.reap(other) == [(job_id, "train")]
+        jobs.heartbeat(session, claim, 1000.0)
+    frozen.dispose()
 
 
 def test_of_many_candidates_one_leads_until_its_time_is_over(
