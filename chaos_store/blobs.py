@@ -9,6 +9,7 @@ from typing import Protocol
 from sqlalchemy import and_, delete, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
+from . import capacity
 from .engine import Database, insert_for, now
 from .errors import BlobCorrupt, NotFound, StoreError
 from .tables import Blob, BlobChunk, new_id
@@ -155,6 +156,7 @@ def _find(session: Session, sha256: str) -> Blob:
 
 
 def _insert(session: Session, content: str, index: int, chunk: bytes) -> None:
+    capacity.check_disk(session, len(chunk))
     session.execute(insert(BlobChunk).values(content=content, idx=index, data=chunk))
 
 

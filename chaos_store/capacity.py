@@ -4,43 +4,54 @@ import errno
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from .errors import StorageFull
 from .tables import Blob
 
-__all__ = ["check", "is_full", "stored_bytes"]
+__all__ = ["check", "check_disk", "is_full", "stored_bytes"]
 
 DISK_FULL = "53100"
 FULL_CODES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE})
 FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
-SPARE_BYTES = 32 * 1024 * 1024
+SPARE_BYTES = 16 * 1024 * 1024
+UNUSED_BYTES = text("SELECT freelist_count * page_size FROM pragma_freelist_count, pragma_page_size")
 
 
 def check(session: Session, incoming: int, limit: int | None) -> None:
-    """StorageFull where `incoming` more bytes would cross the limit, or would not fit on the disk of SQLite."""
+    """StorageFull where `incoming` more bytes would cross the limit, or would fill the disk of SQLite."""
     if limit is not None:
         needed = stored_bytes(session) + incoming
         if needed > limit:
             raise StorageFull(f"{needed} bytes would be stored, {limit} are allowed.", value=needed, limit=limit)
-    free = _free_bytes(session)
-    if free is not None and incoming + SPARE_BYTES > free:
-        raise StorageFull(f"{incoming} bytes are too many for the disk of the database.", value=incoming, limit=free)
+    check_disk(session, incoming)
+
+
+def check_disk(session: Session, incoming: int) -> None:
+    """Bytes may not take the last room: on a disk that is quite full SQLite cannot even delete.
+
+    What its journal holds may be needed once more, in the database; pages given back are used again. The disk of a
+    database on another machine is not known here.
+    """
+    url = session.connection().engine.url
+    if url.get_backend_name() != "sqlite" or not url.database:
+        return
+    journal = Path(f"{url.database}-wal")
+    with suppress(FileNotFoundError):
+        incoming += journal.stat().st_size
+    unused = session.execute(UNUSED_BYTES).scalar_one()
+    room = shutil.disk_usage(journal.parent).free + unused - SPARE_BYTES
+    if incoming > room:
+        detail = f"{incoming} bytes would leave less than {SPARE_BYTES} on the disk of the database."
+        raise StorageFull(detail, value=incoming, limit=max(0, room))
 
 
 def stored_bytes(session: Session) -> int:
     return int(session.scalar(select(func.coalesce(func.sum(Blob.size), 0))) or 0)
-
-
-def _free_bytes(session: Session) -> int | None:
-    """Where the database is a file here; what another machine has left is its own secret."""
-    url = session.connection().engine.url
-    if url.get_backend_name() != "sqlite" or not url.database:
-        return None
-    return shutil.disk_usage(Path(url.database).parent).free
 
 
 def is_full(error: BaseException) -> bool:
