@@ -5,6 +5,8 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import pairwise
 from typing import TypeVar
 
 import pytest
@@ -16,6 +18,7 @@ from chaos_store.blobs import DatabaseBlobs
 from chaos_store.engine import AsyncDatabase, Database, open_database
 from chaos_store.errors import LeaseLost, StoreError
 from chaos_store.settings import Settings
+from chaos_store.states import TRANSITIONS, Event, State
 from chaos_store.tables import Blob, BlobChunk, Job, JobEvent, Metric
 
 WORKERS = 20
@@ -122,6 +125,44 @@ def test_cancelling_while_the_job_is_claimed_and_finished_leaves_one_clear_end(
             history = [event.data["status"] for event in session.scalars(jobs.events(project_id, job_id))]
             assert history[-1] in ("succeeded", "cancelled")
             assert len([status for status in history if status in ("succeeded", "cancelled")]) == 1
+
+
+def test_clients_and_workers_at_once_leave_a_path_that_the_table_knows(
+    database: Database, project_id: str, new_job: NewJob
+) -> None:
+    job_id = new_job()
+    asked = [
+        commands.request_pause,
+        commands.request_resume,
+        commands.request_cancel,
+        lambda session, project_id, job_id: commands.request_retry(session, project_id, job_id, fresh=False),
+        commands.request_resume,
+    ]
+    ends = [jobs.confirm_pause, jobs.confirm_cancel, lambda session, claim: jobs.fail(session, claim, {})]
+
+    def work(number: int) -> None:
+        with database.write.begin() as session:
+            claim = jobs.claim(session, job_id, f"w{number}", 60.0)
+        for end in (ends[number % len(ends)], jobs.release) if claim else ():
+            time.sleep(0.01)
+            with suppress(StoreError), database.write.begin() as session:
+                end(session, claim)
+
+    def act(number: int) -> None:
+        for turn in range(6):
+            if number % 2:
+                with suppress(StoreError), database.write.begin() as session:
+                    asked[(number // 2 + turn) % len(asked)](session, project_id, job_id)
+            else:
+                work(number // 2 + turn)
+
+    _together(act)
+    with database.read() as session:
+        told = [event.data for event in session.scalars(jobs.events(project_id, job_id, limit=1000))]
+        assert session.get_one(Job, job_id).status == told[-1]["status"]
+    assert len(told) > 3
+    for before, after in pairwise(told):
+        assert TRANSITIONS[State(before["status"]), Event(after["event"])] == after["status"]
 
 
 def test_two_reapers_take_each_lost_job_once(
