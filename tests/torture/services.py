@@ -40,7 +40,7 @@ DEFAULTS = {
 
 
 SMALL_DISK = {"sqlite": "data", "postgres": "space"}
-SMALL_DISK_BYTES = 48 * 1024 * 1024
+SMALL_DISK_BYTES = 128 * 1024 * 1024
 
 
 class Deployment(ABC):

@@ -9,7 +9,9 @@ from pathlib import Path
 import httpx
 from sqlalchemy import func, select, update
 
+from chaos_store.blobs import DatabaseBlobs
 from chaos_store.engine import open_database
+from chaos_store.errors import BlobCorrupt, NotFound
 from chaos_store.tables import Blob, BlobChunk, Checkpoint, Dataset
 from tests.e2e.conftest import lorenz, npy
 from tests.torture.faults.killing import training_runner
@@ -65,10 +67,10 @@ def _damage_newest_checkpoint(stage: Scene, job_id: str) -> str:
         runner.kill()
         until(lambda number=number: stage.client.job(job_id)["attempt"] > number, 60, "the next attempt")
         stage.wait_training(job_id)
+        _mend(stage, newest.sha256)
         met = [event["data"] for event in stage.events(job_id) if event["type"] == "checkpoint_skipped"]
         if met:
             return f"update {newest.update}: {met[0].get('code', met[0])} (try {number})"
-        _turn_back(stage, newest.sha256)
     raise AssertionError("no attempt met the damaged checkpoint")
 
 
@@ -82,13 +84,18 @@ def _newest_checkpoint(stage: Scene, job_id: str) -> Checkpoint:
         database.dispose()
 
 
-def _turn_back(stage: Scene, sha256: str) -> None:
+def _mend(stage: Scene, sha256: str) -> None:
+    """Turned back where it is still there and still damaged: it may have been stored anew, or collected."""
     database = open_database(stage.deployment.settings)
-    with database.read() as session:
-        there = session.scalar(select(Blob.sha256).where(Blob.sha256 == sha256))
-    database.dispose()
-    if there:
+    try:
+        with database.read() as session:
+            DatabaseBlobs().verify(session, sha256)
+    except BlobCorrupt:
         flip(stage, sha256)
+    except NotFound:
+        pass
+    finally:
+        database.dispose()
 
 
 def diskfull(stage: Scene) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Iterator
 
 from chaos_store.broker import make_celery, wake
 from tests.torture.processes import frozen
@@ -51,7 +52,7 @@ def pair(stage: Scene) -> None:
 
 
 @contextlib.contextmanager
-def _workers_frozen(stage: Scene):  # type: ignore[no-untyped-def]
+def _workers_frozen(stage: Scene) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         for worker in stage.deployment.processes("worker"):
             stack.enter_context(frozen(worker))
