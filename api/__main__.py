@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import socket
 from pathlib import Path
 from types import FrameType
@@ -57,6 +58,11 @@ def _socket(arguments: argparse.Namespace) -> socket.socket:
     return socket.create_server((arguments.host, arguments.port), family=family, backlog=2048)
 
 
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    """uvicorn sends itself the signal again when it has finished."""
+    raise SystemExit(0)
+
+
 def main() -> None:
     settings = Settings()
     arguments = _arguments(settings)
@@ -66,6 +72,8 @@ def main() -> None:
         app, log_level="info", access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S,
         proxy_headers=False,
     )  # fmt: skip
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
     with scratch(settings.data_dir):
         Server(config, app, arguments.ready_file).run(sockets=[listening])
 

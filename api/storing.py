@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from sqlalchemy.orm import Session
+
 from chaos_store import datasets, jobs
-from chaos_store.blobs import CHUNK_BYTES, DatabaseBlobs
+from chaos_store.blobs import CHUNK_BYTES, BlobRef, DatabaseBlobs
 from chaos_store.states import Kind
 from chaos_store.tables import Dataset, Job
 
@@ -13,33 +15,27 @@ from .answering import answering
 from .context import Caller, Context
 from .uploads import Upload
 
+BLOBS = DatabaseBlobs()
+WHOLE_BYTES = 4 * CHUNK_BYTES
+"""More is stored in short transactions: heartbeats of running jobs must not wait for an upload."""
+
 
 def store_parsed(context: Context, caller: Caller, upload: Upload, series: Path, facts: dict[str, Any]) -> Dataset:
-    blobs = DatabaseBlobs()
-    with answering(), context.bulk.write.begin() as session, series.open("rb") as npz:
-        content = blobs.put(session, _pieces(upload.file.file))
-        known = _facts(facts, blobs.put(session, _pieces(npz)).sha256)
-        return datasets.create(
-            session,
-            project_id=caller.project_id,
-            name=upload.name,
-            content=content,
-            options=upload.reader_words(),
-            facts=known,
-        )
+    with answering(), series.open("rb") as npz:
+        if upload.size <= WHOLE_BYTES:
+            with context.bulk.write.begin() as session:
+                content, parsed = (BLOBS.put(session, _pieces(file)) for file in (upload.file.file, npz))
+                return _dataset(session, caller, upload, content, _facts(facts, parsed.sha256))
+        content, parsed = (BLOBS.store(context.bulk, _pieces(file)) for file in (upload.file.file, npz))
+        with context.bulk.write.begin() as session:
+            return _dataset(session, caller, upload, content, _facts(facts, parsed.sha256))
 
 
 def store_unparsed(context: Context, caller: Caller, upload: Upload) -> tuple[Dataset, Job]:
     with answering():
-        content = DatabaseBlobs().store(context.bulk, _pieces(upload.file.file))
+        content = BLOBS.store(context.bulk, _pieces(upload.file.file))
         with context.bulk.write.begin() as session:
-            dataset = datasets.create(
-                session,
-                project_id=caller.project_id,
-                name=upload.name,
-                content=content,
-                options=upload.reader_words(),
-            )
+            dataset = _dataset(session, caller, upload, content, None)
             job = jobs.create(
                 session,
                 project_id=caller.project_id,
@@ -49,6 +45,19 @@ def store_unparsed(context: Context, caller: Caller, upload: Upload) -> tuple[Da
                 max_queued=context.settings.max_queued_jobs,
             )
             return dataset, job
+
+
+def _dataset(
+    session: Session, caller: Caller, upload: Upload, content: BlobRef, facts: datasets.Facts | None
+) -> Dataset:
+    return datasets.create(
+        session,
+        project_id=caller.project_id,
+        name=upload.name,
+        content=content,
+        options=upload.reader_words(),
+        facts=facts,
+    )
 
 
 def _facts(read: dict[str, Any], series_sha256: str) -> datasets.Facts:

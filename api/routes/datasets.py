@@ -8,7 +8,7 @@ from pydantic import Field
 
 from chaos_core import errors as core
 from chaos_store import analyses, broker, datasets
-from chaos_store.errors import DatasetInUse, NotFound, QueueFull, StorageFull
+from chaos_store.errors import DatasetInUse, NotDeletable, NotFound, QueueFull, StorageFull
 from chaos_store.tables import Dataset
 
 from .. import problems
@@ -117,7 +117,7 @@ async def get(dataset_id: str, caller: Known, context: Shared) -> DatasetOut:
     response_class=Response,
     operation_id="datasets_delete",
     summary="Remove a dataset; with cascade=true also its finished jobs and all that they made",
-    responses=problems.declared(NotFound, DatasetInUse, StorageFull),
+    responses=problems.declared(NotFound, DatasetInUse, NotDeletable, StorageFull),
 )
 async def delete(dataset_id: str, query: Annotated[DeleteQuery, Query()], caller: Known, context: Shared) -> None:
     async with context.write() as session:
