@@ -4,11 +4,12 @@ import logging
 import threading
 from itertools import takewhile
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from chaos_store import gc, leaders
 from chaos_store.engine import Database
+from chaos_store.errors import StoreError
 from chaos_store.settings import Settings
-
-from .journal import TROUBLE
 
 LEADERSHIP = "collector"
 
@@ -42,7 +43,7 @@ class Collector:
         while not self._stopping.wait(self._settings.gc_s):
             try:
                 collected = self.round()
-            except TROUBLE as error:
+            except (SQLAlchemyError, StoreError) as error:
                 log.warning("collector: %s", error)
             else:
                 if collected is not None and any(collected):

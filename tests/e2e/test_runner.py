@@ -8,18 +8,22 @@ from pathlib import Path
 import psutil
 import pytest
 
+from chaos_core.fitted import from_safetensors
 from chaos_core.spec import Spec
 from chaos_core.systems import lorenz63
 from worker.protocol import (
+    EXIT_CODES,
     EXIT_DONE,
     EXIT_INTERRUPTED,
     EXIT_REFUSED,
     JOB_FILE,
     SERIES_FILE,
     AnalysisMade,
+    ArtifactMade,
     CheckpointSaved,
     Failed,
     Message,
+    PlanMade,
     Progress,
     Result,
 )
@@ -83,6 +87,44 @@ def test_sigterm_saves_a_training_and_ends_with_the_code_for_it(runner: Runner, 
     saved = [message for message in heard if isinstance(message, CheckpointSaved)]
     assert len(saved) == 1 and (folder / saved[0].file).stat().st_size > 0
     assert runner.finish() == EXIT_INTERRUPTED
+
+
+def test_each_new_best_state_is_saved_and_usable_at_once_and_again_after_a_resume(
+    runner: Runner, tmp_path: Path
+) -> None:
+    judged_often = {**LONG_TRAINING, "training": {**LONG_TRAINING["training"], "validations": 500}}
+    spec = Spec.model_validate(judged_often).model_dump(mode="json", exclude_unset=True)
+    folder = job_folder(tmp_path / "job", "train", spec=spec)
+    runner.give(folder)
+    heard = listen(runner, until=ArtifactMade)
+    model = next(message for message in heard if isinstance(message, ArtifactMade))
+    best = [message for message in heard if isinstance(message, CheckpointSaved)][-1]
+    plan = next(message for message in heard if isinstance(message, PlanMade))
+    fitted = from_safetensors((folder / model.file).read_bytes())
+    assert best.best and fitted.provenance["update"] == best.update
+    runner.kill()
+    again = job_folder(tmp_path / "again", "train", spec=spec, plan=plan.plan, has_checkpoint=True)
+    (folder / best.file).rename(again / "checkpoint")
+    second = Runner(tmp_path)
+    try:
+        second.give(again)
+        heard = listen(second, until=ArtifactMade)
+        kinds = [type(message) for message in heard]
+        assert Progress not in kinds[: kinds.index(ArtifactMade)]
+        sent = next(message for message in heard if isinstance(message, ArtifactMade))
+        assert (again / sent.file).read_bytes() == (folder / model.file).read_bytes()
+    finally:
+        second.close()
+
+
+def test_a_checkpoint_of_another_training_is_refused(runner: Runner, tmp_path: Path) -> None:
+    spec = Spec.model_validate(LONG_TRAINING).model_dump(mode="json", exclude_unset=True)
+    folder = job_folder(tmp_path / "job", "train", spec=spec, has_checkpoint=True)
+    (folder / "checkpoint").write_bytes(b"no state of a training")
+    runner.give(folder)
+    failed = [message for message in listen(runner) if isinstance(message, Failed)]
+    assert failed[0].problem["code"] == "checkpoint_unreadable"
+    assert runner.finish() == EXIT_CODES["checkpoint_unreadable"]
 
 
 def test_sigterm_ends_other_work_at_once(runner: Runner, tmp_path: Path) -> None:

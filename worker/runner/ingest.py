@@ -18,9 +18,7 @@ ERROR_FILE = "error.json"
 def ingest_job(folder: Path, job: JobFile, channel: Channel) -> None:
     channel.send(Stage(stage="reading"))
     (folder / REQUEST_FILE).write_text(json.dumps({**job.options, "file": UPLOAD_FILE}))
-    code = subprocess.run(
-        [sys.executable, "-m", "chaos_core.readers", str(folder)], stdin=subprocess.DEVNULL
-    ).returncode
+    code = _parse(folder)
     if (folder / ERROR_FILE).exists():
         raise revive(json.loads((folder / ERROR_FILE).read_bytes()))
     if code != 0 or not (folder / FACTS_FILE).exists():
@@ -29,3 +27,14 @@ def ingest_job(folder: Path, job: JobFile, channel: Channel) -> None:
     media_type = "application/x-npz"
     channel.send(ArtifactMade(kind="dataset", file=SERIES_FILE, name=SERIES_FILE, media_type=media_type, facts=facts))
     channel.send(Result(values={}))
+
+
+def _parse(folder: Path) -> int:
+    """The pipe is never written to: its end, when this process dies, is the end of the parser."""
+    command = [sys.executable, "-m", "chaos_core.readers", "--until-eof", str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as parser:
+        try:
+            return parser.wait()
+        except BaseException:
+            parser.kill()
+            raise
