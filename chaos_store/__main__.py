@@ -1,4 +1,4 @@
-"""python -m chaos_store migrate | first-key | doctor | backup | restore | gc | repair"""
+"""python -m chaos_store migrate | first-key | doctor | backup | restore | gc | retention | repair"""
 
 import argparse
 import json
@@ -14,6 +14,8 @@ from chaos_core.errors import ChaosError
 from . import backup, doctor, gc, keys, migrate, repair
 from .engine import open_database
 from .settings import Settings
+
+DAY_S = 86_400.0
 
 Command = Callable[[Settings, argparse.Namespace], int]
 
@@ -54,6 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("restore", _restore, "fill a database without rows from a backup").add_argument("file", type=Path)
     add("gc", _gc, "remove bytes that nothing uses and jobs whose time to be kept is over")
+    retention = add("retention", _retention, "say how long finished jobs are kept, with all they made")
+    retention.add_argument("days", help="a number of days, or `forever`")
+    retention.add_argument("--project", metavar="ID", help="of this project only")
     add("repair", _repair, "put in order what a killed service left behind; prints what, as JSON")
     return parser
 
@@ -119,6 +124,20 @@ def _gc(settings: Settings, _: argparse.Namespace) -> int:
         f"{done.blobs} blobs ({done.bytes} bytes), {done.broken_uploads} broken uploads, "
         f"{done.expired_jobs} expired jobs removed"
     )
+    return 0
+
+
+def _retention(settings: Settings, chosen: argparse.Namespace) -> int:
+    seconds = None if chosen.days == "forever" else float(chosen.days) * DAY_S
+    if seconds is not None and not 0 <= seconds < float("inf"):
+        return _complain(f"{chosen.days} is no number of days.")
+    database = open_database(settings)
+    with database.write.begin() as session:
+        projects = keys.keep_for(session, seconds, chosen.project)
+    database.dispose()
+    if not projects and chosen.project:
+        return _complain(f"There is no project {chosen.project}.")
+    _say(f"{projects} projects keep finished jobs {'for ever' if seconds is None else f'for {chosen.days} days'}")
     return 0
 
 

@@ -17,7 +17,7 @@ from . import broker, integrity, migrate, processes
 from .engine import Database, now, open_database
 from .settings import Settings
 from .states import LIVE, State
-from .tables import Job
+from .tables import Job, JobEvent
 
 __all__ = ["Finding", "examine"]
 
@@ -129,17 +129,24 @@ def _clock(connection: Connection) -> Finding:
 
 
 def _stuck(session: Session) -> Finding:
-    found = [*session.scalars(_lapsed()), *session.scalars(_unnoticed())]
+    found = [job_id for look in (_lapsed(), _deaf(), _unnoticed()) for job_id in session.scalars(look)]
     if not found:
         return Finding("jobs", True, "none is stuck")
     named = ", ".join(found[:NAMED]) + (f" and {len(found) - NAMED} more" if len(found) > NAMED else "")
-    remedy = "Start a worker: it takes back what others lost and announces what waits."
+    remedy = "Start a worker, which takes back what is lost and announces what waits; restart one that is deaf."
     return Finding("jobs", False, f"nobody looks after {named}", remedy)
 
 
 def _lapsed() -> Select[str]:
     live = Job.status.in_([state.value for state in LIVE])
     return select(Job.id).where(live, or_(Job.lease_until.is_(None), Job.lease_until < now() - STUCK_S))
+
+
+def _deaf() -> Select[str]:
+    """Asked to stop long ago by a client, and a worker still says that it is at it."""
+    asked = Job.status.in_([State.pausing.value, State.cancelling.value])
+    latest = select(func.max(JobEvent.created_at)).where(JobEvent.job_id == Job.id, JobEvent.type == "status")
+    return select(Job.id).where(asked, Job.lease_until >= now() - STUCK_S, latest.scalar_subquery() < now() - STUCK_S)
 
 
 def _unnoticed() -> Select[str]:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from .engine import now
 from .tables import ApiKey, Project
 
-__all__ = ["create_project", "find", "first", "issue", "revoke"]
+__all__ = ["create_project", "find", "first", "issue", "keep_for", "revoke"]
 
 PREFIX = "chaos_"
 FIRST_PROJECT = "default"
@@ -20,6 +20,14 @@ def create_project(session: Session, name: str) -> Project:
     session.add(project)
     session.flush()
     return project
+
+
+def keep_for(session: Session, seconds: float | None, project_id: str | None = None) -> int:
+    """Finished jobs of the project, or of all, are kept for so long, None being for ever; how many projects."""
+    projects = update(Project).values(retention_s=seconds).returning(Project.id)
+    if project_id is not None:
+        projects = projects.where(Project.id == project_id)
+    return len(session.scalars(projects, execution_options={"synchronize_session": False}).all())
 
 
 def issue(session: Session, project_id: str, name: str) -> tuple[ApiKey, str]:

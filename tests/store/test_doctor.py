@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, select, update
 
-from chaos_store import artifacts, backup, checkpoints, datasets, doctor, jobs, migrate
+from chaos_store import artifacts, backup, checkpoints, commands, datasets, doctor, jobs, migrate
 from chaos_store.__main__ import main
 from chaos_store.blobs import CHUNK_BYTES, DatabaseBlobs
 from chaos_store.engine import Database, now, open_database
 from chaos_store.settings import Settings
-from chaos_store.tables import Blob, BlobChunk, Dataset, Job
+from chaos_store.tables import Blob, BlobChunk, Dataset, Job, JobEvent, Project
 from tests.house.tree import ROOT
 from tests.servers import PostgresServer
 
@@ -87,10 +87,12 @@ def test_bytes_that_nothing_uses_are_told_too(healthy: Settings, database: Datab
 
 
 def test_jobs_that_nobody_looks_after_are_named(healthy: Settings, database: Database, new_job: NewJob) -> None:
-    waiting, lost, new, fresh = (new_job() for _ in range(4))
+    waiting, lost, new, fresh, deaf = (new_job() for _ in range(5))
     with database.write.begin() as session:
-        for job_id in (lost, fresh):
-            assert jobs.claim(session, job_id, "worker", 60.0) is not None
+        for job_id in (lost, fresh, deaf):
+            claim = jobs.claim(session, job_id, "worker", 60.0)
+            assert claim is not None
+        commands.request_pause(session, claim.project_id, deaf)
         long_ago = now() - 2 * doctor.STUCK_S
         for job_id, values in (
             (waiting, {"not_before": long_ago, "woken_at": long_ago}),
@@ -98,7 +100,11 @@ def test_jobs_that_nobody_looks_after_are_named(healthy: Settings, database: Dat
         ):
             session.execute(update(Job).where(Job.id == job_id).values(**values), execution_options=QUIETLY)
     told = _bad(doctor.examine(healthy))["jobs"]
-    assert waiting in told and lost in told and new not in told and fresh not in told
+    assert [job_id in told for job_id in (waiting, lost, new, fresh, deaf)] == [True, True, False, False, False]
+    with database.write.begin() as session:
+        older = update(JobEvent).where(JobEvent.job_id == deaf).values(created_at=long_ago)
+        session.execute(older, execution_options=QUIETLY)
+    assert deaf in _bad(doctor.examine(healthy))["jobs"]
 
 
 def test_a_broker_that_is_away_is_found(healthy: Settings, tmp_path: Path) -> None:
@@ -192,6 +198,21 @@ def test_collecting_and_repairing_by_command(
     assert capsys.readouterr().out.startswith("1 blobs (6 bytes)")
     assert command("repair") == 0
     assert set(json.loads(capsys.readouterr().out).values()) == {0}
+
+
+def test_how_long_jobs_are_kept_is_said_by_command(
+    command: Callable[..., int], database: Database, project_id: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def kept() -> float | None:
+        with database.read() as session:
+            return session.get_one(Project, project_id).retention_s
+
+    assert (command("retention", "2.5"), kept()) == (0, 216_000.0)
+    assert (command("retention", "forever", "--project", project_id), kept()) == (0, None)
+    for words in (("7", "--project", "prj_other"), ("-1",), ("nan",), ("soon",)):
+        assert command("retention", *words) in (1, 2)
+        assert capsys.readouterr().err
+    assert kept() is None
 
 
 def test_an_upgrade_by_command_saves_the_rows_before(
