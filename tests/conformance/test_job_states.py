@@ -25,7 +25,7 @@ LEASE_S = 100.0
 ATTEMPTS = (3, 1)
 """By turns, so that both ends of a lost lease are common."""
 KEEP = 2
-LONGEST_WALK = 800
+LONGEST_WALK = 3000
 WORKERS = ("a", "b")
 OWNERS_ENDS: dict[Event, Callable[[Session, jobs.Claim], Job]] = {
     Event.release: jobs.release,
@@ -41,9 +41,9 @@ CLIENTS = {
 }
 MAKING_A_MODEL = {Event.succeed, Event.fail}
 HAPPENINGS = {
-    "what_the_table_allows": 5,
-    "whatever_anybody_tries": 3,
-    "write": 3,
+    "what_the_table_allows": 9,
+    "whatever_anybody_tries": 2,
+    "write": 2,
     "pass_time": 1,
     "reap": 1,
     "go_on_from_the_one_before": 1,
