@@ -76,6 +76,23 @@ class Client:
         job: Json = self._send("POST", "/v1/jobs", json=body).json()
         return job
 
+    def cancel(self, job_id: str) -> Json:
+        return self._command(job_id, "cancel")
+
+    def pause(self, job_id: str) -> Json:
+        return self._command(job_id, "pause")
+
+    def resume(self, job_id: str) -> Json:
+        return self._command(job_id, "resume")
+
+    def retry(self, job_id: str, *, fresh: bool = False) -> Json:
+        """Runs a failed or cancelled job again: from its newest checkpoint, or from the start."""
+        return self._command(job_id, "retry", {"from": "start" if fresh else "checkpoint"})
+
+    def delete(self, path: str, **query: Any) -> None:
+        """E.g. `/v1/jobs/{id}`, `/v1/models/{id}`, or `/v1/datasets/{id}` with cascade=True."""
+        self._send("DELETE", path, params=query)
+
     def wait(self, job_id: str, on_change: Callable[[Json], None] | None = None) -> Json:
         """Polls until the job is succeeded, failed or cancelled."""
         return self._wait(f"/v1/jobs/{job_id}", on_change)
@@ -95,6 +112,10 @@ class Client:
 
     def download(self, path: str) -> bytes:
         return self._send("GET", path).content
+
+    def _command(self, job_id: str, name: str, body: Json | None = None) -> Json:
+        job: Json = self._send("POST", f"/v1/jobs/{job_id}/{name}", **({"json": body} if body else {})).json()
+        return job
 
     def _wait(self, path: str, on_change: Callable[[Json], None] | None) -> Json:
         wait_s = 1.0 if on_change else LONG_POLL_S

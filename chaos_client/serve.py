@@ -22,6 +22,12 @@ from chaos_client.failures import ServeError
 
 READY_S = 60.0
 TICK_S = 0.1
+REPAIRS = {
+    "processes": "processes ended",
+    "scratch_folders": "scratch folders removed",
+    "jobs": "jobs put back",
+    "broken_uploads": "broken uploads removed",
+}
 
 
 @dataclass(frozen=True)
@@ -88,8 +94,14 @@ class EmbeddedService:
         self._say(f"ready: {self.url}  (docs {self.url}/docs, key in {data_folder.key_file(folder)})")
 
     def _make_fit(self, environment: dict[str, str]) -> None:
-        """Ends what an earlier service left behind, saves the rows before an upgrade, and puts lost jobs back."""
-        data_folder.ask("migrate", environment)
+        """Saves the rows before an upgrade; ends what a killed service left behind and puts its jobs back."""
+        saved = data_folder.ask("migrate", environment, "--backup-into", str(self._options.data_dir / "backups"))
+        if saved:
+            self._say(f"backup before the upgrade: {saved}")
+        repaired = json.loads(data_folder.ask("repair", environment))
+        found = [f"{repaired[name]} {what}" for name, what in REPAIRS.items() if repaired.get(name)]
+        if found:
+            self._say(f"repaired after a hard stop: {', '.join(found)}")
 
     def _launch(
         self,

@@ -2,7 +2,9 @@
 
 import typer
 
+from chaos_client.cli.admin import admin
 from chaos_client.cli.demo import demo
+from chaos_client.cli.doctor import doctor
 from chaos_client.cli.serve import serve
 
 app = typer.Typer(
@@ -10,3 +12,5 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(demo)
+app.command()(doctor)
+app.add_typer(admin, name="admin")
