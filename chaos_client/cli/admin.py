@@ -39,3 +39,14 @@ def restore(
 def gc(data_dir: DataDir = Path("data")) -> None:
     """Remove bytes that nothing uses, and jobs whose time to be kept is over."""
     raise typer.Exit(folder.look_after(data_dir, "gc"))
+
+
+@admin.command()
+def retention(
+    days: Annotated[str, typer.Argument(help="How long finished jobs are kept: a number of days, or `forever`.")],
+    project: Annotated[str | None, typer.Option(help="Only of this project.")] = None,
+    data_dir: DataDir = Path("data"),
+) -> None:
+    """Say how long finished jobs and what they made are kept."""
+    options = ["--project", project] if project else []
+    raise typer.Exit(folder.look_after(data_dir, "retention", days, *options))

@@ -17,7 +17,7 @@ from sqlalchemy import make_url
 from api.__main__ import GRACE_S
 from chaos_store.settings import Settings
 from tests.house.tree import PACKAGES, ROOT
-from worker.supervisor import SHUTDOWN_GRACE_S
+from worker.supervisor import SAVING_GRACE_S
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -137,7 +137,7 @@ def test_everything_waits_for_the_migration_and_that_for_the_database() -> None:
 def test_each_process_has_the_time_that_it_takes_to_stop() -> None:
     assert seconds(SERVICES["api"]["stop_grace_period"]) > GRACE_S
     for name in WORKERS:
-        assert seconds(SERVICES[name]["stop_grace_period"]) > 2 * SHUTDOWN_GRACE_S
+        assert seconds(SERVICES[name]["stop_grace_period"]) > 2 * SAVING_GRACE_S
 
 
 def test_a_job_reaches_its_own_limit_before_that_of_its_container() -> None:
