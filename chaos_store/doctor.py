@@ -21,7 +21,7 @@ from .tables import Job, JobEvent
 
 __all__ = ["Finding", "examine"]
 
-FREE_BYTES = 1024**3
+GIB = 1024**3
 SKEW_S = 2.0
 STUCK_S = 60.0
 NAMED = 5
@@ -58,9 +58,20 @@ def _broker(settings: Settings) -> Finding:
 
 
 def _disk(settings: Settings) -> Finding:
-    free = shutil.disk_usage(_existing(settings.data_dir)).free
-    detail = f"{free / 1024**3:.1f} GiB free in {settings.data_dir}"
-    return Finding("disk", free >= FREE_BYTES, detail, "" if free >= FREE_BYTES else "Make room: at least 1 GiB.")
+    file = _database_file(settings)
+    places = {settings.data_dir} if file is None else {settings.data_dir, file.parent}
+    free = {place: shutil.disk_usage(_existing(place)).free for place in places}
+    detail = ", ".join(f"{room / GIB:.1f} GiB free in {place}" for place, room in free.items())
+    enough = min(free.values()) >= GIB
+    return Finding("disk", enough, detail, "" if enough else "Make room: at least 1 GiB.")
+
+
+def _database_file(settings: Settings) -> Path | None:
+    try:
+        url = make_url(settings.database_url)
+    except ArgumentError:
+        return None
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
 
 
 def _existing(folder: Path) -> Path:
@@ -84,9 +95,9 @@ def _orphans(settings: Settings) -> Finding:
 
 def _look_at_database(settings: Settings, *, deep: bool) -> Iterator[Finding]:
     try:
-        url = make_url(settings.database_url)
-        if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).is_file():
-            yield Finding("database", False, f"there is no file {url.database}", MIGRATE)
+        file = _database_file(settings)
+        if file is not None and not file.is_file():
+            yield Finding("database", False, f"there is no file {file}", MIGRATE)
             return
         database = open_database(settings)
     except (ValueError, ArgumentError) as error:

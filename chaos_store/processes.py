@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -27,12 +28,16 @@ def is_alone(folder: Path) -> bool:
     """Whether the process that holds the folder's lock started this one: then all others in it are left behind."""
     try:
         with (folder / LOCK_FILE).open() as lock:
-            holder = lock.read().strip()
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
+            return _is_held(lock) and lock.read().strip() in {str(process.pid) for process in _own()}
     except OSError:
-        return holder in {str(process.pid) for process in _own()}
+        return False
+
+
+def _is_held(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
     return False
 
 

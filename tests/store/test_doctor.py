@@ -124,6 +124,7 @@ def test_a_database_that_is_away_missing_or_behind_is_found(
     assert not (tmp_path / "chaos.db").exists()
     assert "refused" in told(database_url="postgresql://nobody@127.0.0.1:1/none")
     assert "CHAOS_DATABASE_URL" in told(database_url="mysql://host/name")
+    assert "URL" in told(database_url="nonsense")
     with postgres_server.empty() as url:
         assert told(database_url=url) == "without tables"
         migrate.upgrade(Settings(database_url=url), "0001")
