@@ -47,7 +47,7 @@ from .spare import Runner
 
 LOOK_S = 0.4
 FLUSH_S = 0.5
-SHUTDOWN_GRACE_S = 20.0
+SAVING_GRACE_S = 20.0
 ENDS_ON_REQUEST = (EXIT_INTERRUPTED, -signal.SIGTERM, -signal.SIGKILL)
 
 log = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ class Supervisor:
         """How long the runner may take to end, where it should."""
         if self._status == State.cancelling or self._limit is not None:
             return self._settings.cancel_grace_s
-        return SHUTDOWN_GRACE_S if self._status == State.pausing or self._stopping.is_set() else None
+        return SAVING_GRACE_S if self._status == State.pausing or self._stopping.is_set() else None
 
     def _stop_where_asked(self, runner: Runner, now: float) -> None:
         grace_s = self._grace_s()
