@@ -65,10 +65,9 @@ class Cluster:
         return Client(json.loads(self._record(name).read_text())["url"], self.key)
 
     def stop(self, name: str) -> int:
-        """The server of the API ends itself by the signal, after it has finished."""
         process = self.processes.pop(name)
         process.send_signal(signal.SIGTERM)
-        return abs(process.wait(40)) % signal.SIGTERM if name in APIS else process.wait(40)
+        return process.wait(40)
 
     def kill(self) -> None:
         for process in self.processes.values():

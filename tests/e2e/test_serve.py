@@ -28,6 +28,18 @@ ENDLESS = {
     "training": {"updates": 5_000_000, "sequence_length": 30, "batch_size": 16, "restarts": 0},
 }
 
+STARTED: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_is_left() -> Iterator[None]:
+    """A failed test leaves no service behind."""
+    yield
+    for process in STARTED:
+        if process.poll() is None:
+            process.terminate()
+            process.communicate(timeout=60)
+
 
 def environment(**settings: str) -> dict[str, str]:
     given = {name: value for name, value in os.environ.items() if not name.startswith("CHAOS_")}
@@ -37,7 +49,7 @@ def environment(**settings: str) -> dict[str, str]:
 def serve(folder: Path, *options: str, **settings: str) -> subprocess.Popen[str]:
     """As a user would: from the folder above, with a relative path."""
     command = [sys.executable, "-m", "chaos_client", "serve", "--data-dir", folder.name, "--port", "0", *options]
-    return subprocess.Popen(
+    started = subprocess.Popen(
         command,
         cwd=folder.parent,
         env=environment(**settings),
@@ -45,6 +57,8 @@ def serve(folder: Path, *options: str, **settings: str) -> subprocess.Popen[str]
         stderr=subprocess.PIPE,
         text=True,
     )
+    STARTED.append(started)
+    return started
 
 
 def chaos(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -55,7 +69,7 @@ def chaos(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 def ready(process: subprocess.Popen[str], folder: Path) -> Client:
     record = folder / "service.json"
     mine = f'"pid": {process.pid},'
-    until(lambda: (record.exists() and mine in record.read_text()) or process.poll() is not None, 60)
+    until(lambda: (record.exists() and mine in record.read_text()) or process.poll() is not None, 120)
     assert process.poll() is None, process.communicate()[1]
     return Client.local(folder)
 
@@ -88,7 +102,7 @@ def parts(service: psutil.Process, module: str) -> list[psutil.Process]:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, psutil.Process]]:
     folder = tmp_path_factory.mktemp("service")
     process = serve(folder)
-    until(lambda: (folder / "service.json").exists() or process.poll() is not None)
+    ready(process, folder).close()
     service = psutil.Process(process.pid)
     yield folder, service
     family = service.children(recursive=True)
@@ -128,7 +142,7 @@ def test_the_key_is_stored_as_a_hash_only(running: tuple[Path, psutil.Process]) 
 def test_a_second_service_on_the_same_folder_is_refused_with_a_reason(running: tuple[Path, psutil.Process]) -> None:
     folder, service = running
     second = serve(folder)
-    said = second.communicate(timeout=30)[1]
+    said = second.communicate(timeout=120)[1]
     assert second.returncode == 1
     assert f"another service already uses {folder} (pid {service.pid})" in " ".join(said.split())
     assert (folder / "service.json").exists()
@@ -137,7 +151,7 @@ def test_a_second_service_on_the_same_folder_is_refused_with_a_reason(running: t
 def test_a_taken_port_is_refused_with_a_reason(running: tuple[Path, psutil.Process], tmp_path: Path) -> None:
     port = json.loads((running[0] / "service.json").read_text())["url"].rsplit(":", 1)[1]
     second = serve(tmp_path, "--port", port)
-    said = second.communicate(timeout=30)[1]
+    said = second.communicate(timeout=120)[1]
     assert second.returncode == 1
     assert "Use --port 0 for any free port" in " ".join(said.split())
 
@@ -242,13 +256,14 @@ def test_doctor_finds_a_running_service_well_and_backup_restore_and_gc_work_besi
     saved, elsewhere = tmp_path / "saved.db", tmp_path / "elsewhere"
     assert chaos(folder, "admin", "backup", str(saved)).returncode == 0
     assert chaos(folder, "admin", "gc").returncode == 0
+    assert chaos(folder, "admin", "retention", "30").returncode == 0
     refused = chaos(folder, "admin", "restore", str(saved))
     assert refused.returncode == 1 and "another service already uses" in refused.stderr
     assert chaos(elsewhere, "admin", "restore", str(saved)).returncode == 0
     again = chaos(elsewhere, "admin", "restore", str(saved))
     assert again.returncode == 1 and "backup_refused" in again.stderr
     other = serve(elsewhere, "--port", "0")
-    ready(other, elsewhere)
+    ready(other, elsewhere).close()
     key = (folder / "api_key").read_text().strip()
     with Client(json.loads((elsewhere / "service.json").read_text())["url"], key) as client:
         (found,) = client.get("/v1/datasets")["data"]
