@@ -11,8 +11,8 @@ from chaos_store.errors import StorageFull, WrongState
 
 from .errors import DatabaseUnavailable
 
-AWAY = ("08", "57P", "53300", "40001", "40P01", "25006")
-"""Lost connections, shutdown and recovery, too many connections, lost races, a standby that takes no writes."""
+AWAY = ("08", "57P", "53300", "40001", "40P01", "25006", "25P03")
+"""Lost connections, shutdown and recovery, too many connections, lost races, a read-only standby, a frozen client."""
 UNMIGRATED = ("42P01", "42703", "no such table", "no such column")
 REMOVED = ("23503", "FOREIGN KEY constraint failed")
 
