@@ -9,5 +9,6 @@ from tests.torture.scene import Order
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
 def test_each_job_ends_once_and_rightly_whatever_dies(database: str) -> None:
     told: list[str] = []
-    ledger = torture(Order(jobs=8, seconds=20, seed=1, seeds=1, database=database, period_s=1.5), told.append)
+    order = Order(jobs=8, seconds=10, seed=1, database=database, period_s=2.5, patience_s=5, seeds=1)
+    ledger = torture(order, told.append)
     assert ledger.clean, "\n".join([*told, ledger.text()])

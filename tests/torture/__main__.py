@@ -24,6 +24,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=600.0, help="submission ends after so long")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--period", type=float, default=2.0, help="seconds from one blow to the next, on average")
+    parser.add_argument("--patience", type=float, default=240.0, help="killing goes on so long after the last job came")
     parser.add_argument("--database", choices=list(DEPLOYMENTS), default="sqlite")
     parser.add_argument("--fault", choices=list(FAULTS), help="one kind of fault with figures, instead of random death")
     parser.add_argument("--times", type=int, help="how often a single fault strikes")
@@ -35,7 +36,9 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _give_up)
     how = arguments()
-    order = Order(how.jobs, how.seconds, how.seed, how.database, how.period, how.times, keep=how.keep)
+    order = Order(
+        how.jobs, how.seconds, how.seed, how.database, how.period, how.patience, times=how.times, keep=how.keep
+    )
     ledger = torture(order, say) if how.fault is None else _play(how.fault, order)
     say("ledger\n" + ledger.text())
     return 0 if ledger.clean else 1

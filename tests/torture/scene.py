@@ -29,6 +29,7 @@ class Order:
     seed: int = 0
     database: str = "sqlite"
     period_s: float = 2.0
+    patience_s: float = 240.0
     times: int | None = None
     seeds: int = SEEDS
     keep: bool = False
