@@ -283,9 +283,10 @@ def _attempt_unused() -> dict[str, Any]:
     return {"attempt": Job.attempt - 1, "attempts_since_checkpoint": case((fruitless > 0, fruitless - 1), else_=0)}
 
 
-def lose(session: Session, claim: Claim, problem: Mapping[str, Any]) -> Job:
+def lose(session: Session, claim: Claim, problem: Mapping[str, Any], *, pause_s: float = 0.0) -> Job:
     """The run died: back to the queue after a while, or failed with the problem where no attempt is left."""
-    jobs = transition(session, Event.lose_lease, *held(claim), _has_attempts(), **_requeued())
+    requeued = _requeued() | ({"not_before": now() + pause_s} if pause_s else {})
+    jobs = transition(session, Event.lose_lease, *held(claim), _has_attempts(), **requeued)
     return jobs[0] if jobs else conclude(session, claim, Event.exhaust, error=_where_it_fails(Event.exhaust, problem))
 
 

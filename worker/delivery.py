@@ -93,13 +93,13 @@ class Delivery:
 
         self._journal.write(act)
 
-    def lose(self, error: ChaosError, **facts: Any) -> None:
+    def lose(self, error: ChaosError, *, pause_s: float = 0.0, **facts: Any) -> None:
         """The attempt died. Where it was the last one, what was alive remains usable too."""
         self._store_survivor()
 
         def act(session: Session) -> None:
             jobs.record_event(session, self._claim, "runner_died", facts)
-            job = jobs.lose(session, self._claim, error.problem())
+            job = jobs.lose(session, self._claim, error.problem(), pause_s=pause_s)
             if job.status == State.failed:
                 self._name_model(session, job)
 

@@ -48,6 +48,7 @@ from .spare import Runner
 LOOK_S = 0.4
 FLUSH_S = 0.5
 SAVING_GRACE_S = 20.0
+FULL_PAUSE_S = 30.0
 ENDS_ON_REQUEST = (EXIT_INTERRUPTED, -signal.SIGTERM, -signal.SIGKILL)
 
 log = logging.getLogger(__name__)
@@ -278,6 +279,7 @@ class Supervisor:
         error: ChaosError = RunnerCrashed(
             f"The process of the job ended with {describe_exit(code)}.", exit_code=code, attempt=attempt
         )
-        if cause is not None and capacity.is_full(cause):
+        full = cause is not None and capacity.is_full(cause)
+        if full:
             error = StorageFull(f"No room for the files of the job: {cause}")
-        self._delivery.lose(error, exit_code=code, attempt=attempt)
+        self._delivery.lose(error, pause_s=FULL_PAUSE_S if full else 0.0, exit_code=code, attempt=attempt)

@@ -1,6 +1,8 @@
 """A runner process by itself: a folder in, messages and an exit code out."""
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,12 +22,14 @@ from worker.protocol import (
     SERIES_FILE,
     AnalysisMade,
     ArtifactMade,
+    Assignment,
     CheckpointSaved,
     Failed,
     Message,
     PlanMade,
     Progress,
     Result,
+    decode,
 )
 from worker.spare import Runner
 
@@ -132,3 +136,22 @@ def test_sigterm_ends_other_work_at_once(runner: Runner, tmp_path: Path) -> None
     runner.terminate()
     assert not [message for message in listen(runner) if isinstance(message, Result)]
     assert runner.finish() in (EXIT_INTERRUPTED, -15)
+
+
+def test_a_log_without_room_does_not_change_how_a_runner_ends(tmp_path: Path) -> None:
+    folder = job_folder(tmp_path / "job", "analyse")
+    (folder / JOB_FILE).write_text("not a job")
+    assignment = Assignment(folder=str(folder)).model_dump_json().encode() + b"\n"
+    command = [sys.executable, "-m", "worker.runner.light"]
+    with Path("/dev/full").open("wb") as full:
+        child = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=full, start_new_session=True
+        )
+    assert child.stdin is not None and child.stdout is not None
+    with child:
+        child.stdin.write(assignment)
+        child.stdin.flush()
+        heard = [decode(line).type for line in child.stdout]
+        code = child.wait(PATIENCE_S)
+    assert heard == ["ready", "error"]
+    assert code == EXIT_CODES["runner_crashed"]

@@ -4,9 +4,7 @@ from .lifeline import Lifeline
 
 LIFELINE = Lifeline()
 
-import os  # noqa: E402 - the imports below take seconds, and the lifeline must hold meanwhile
-import sys  # noqa: E402
-from pathlib import Path  # noqa: E402
+from pathlib import Path  # noqa: E402 - the imports below take seconds, and the lifeline must hold meanwhile
 
 import torch  # noqa: E402
 
@@ -14,7 +12,7 @@ from ..protocol import EXIT_INTERRUPTED, Ready  # noqa: E402
 from .channel import Channel, Interrupted  # noqa: E402
 from .kinds import LIGHT_KINDS  # noqa: E402
 from .train import train_job  # noqa: E402
-from .work import do, private_stdout  # noqa: E402
+from .work import do, leave, private_stdout  # noqa: E402
 
 KINDS = {**LIGHT_KINDS, "train": train_job}
 
@@ -32,6 +30,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stderr.flush()
-    os._exit(code)
+    leave(main())

@@ -4,14 +4,12 @@ from .lifeline import Lifeline
 
 LIFELINE = Lifeline()
 
-import os  # noqa: E402 - the imports below take a second, and the lifeline must hold meanwhile
-import sys  # noqa: E402
-from pathlib import Path  # noqa: E402
+from pathlib import Path  # noqa: E402 - the imports below take a second, and the lifeline must hold meanwhile
 
 from ..protocol import EXIT_DONE, EXIT_INTERRUPTED, Done, Ready  # noqa: E402
 from .channel import Channel, Interrupted  # noqa: E402
 from .kinds import LIGHT_KINDS  # noqa: E402
-from .work import do, private_stdout  # noqa: E402
+from .work import do, leave, private_stdout  # noqa: E402
 
 
 def main() -> int:
@@ -30,6 +28,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stderr.flush()
-    os._exit(code)
+    leave(main())

@@ -1,7 +1,6 @@
 """What is told of a training while it runs: a sample of its steps, chosen by their number alone."""
 
 import math
-import sys
 import time
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from chaos_core.training import REPORTS, Step, Trainer, Validated
 
 from ..protocol import CheckpointSaved, Measurement, Progress
 from .channel import Channel
-from .work import NO_ROOM
+from .work import NO_ROOM, complain
 
 FLUSH_S = 0.25
 
@@ -58,7 +57,7 @@ class Reporter:
         except OSError as error:
             if error.errno not in NO_ROOM:
                 raise
-            sys.stderr.write(f"no room for the checkpoint at update {self._trainer.update}: {error}\n")
+            complain(f"no room for the checkpoint at update {self._trainer.update}: {error}\n")
             return
         self._unsaved = False
         self._channel.send(CheckpointSaved(file=file, update=self._trainer.update, best=best))

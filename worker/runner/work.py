@@ -2,8 +2,10 @@
 
 import errno
 import os
+import sys
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +27,19 @@ def private_stdout() -> BinaryIO:
     return out
 
 
+def complain(text: str) -> None:
+    """To the log, where there is room for it: a full disk must not end the work."""
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
+def leave(code: int) -> None:
+    """Past the end of the interpreter, which may take seconds."""
+    complain("")
+    os._exit(code)
+
+
 def do(
     folder: Path, channel: Channel, kinds: Mapping[str, Work], hunger: tuple[type[Exception], ...] = (MemoryError,)
 ) -> int:
@@ -39,7 +54,7 @@ def do(
     except hunger as error:
         return _fail(channel, OutOfMemory(f"the machine had no more memory: {error}"))
     except Exception as error:
-        traceback.print_exc()
+        complain(traceback.format_exc())
         return _fail(channel, _named(error))
     return EXIT_DONE
 
