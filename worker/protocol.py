@@ -139,6 +139,7 @@ def decode(line: bytes) -> Message:
 
 
 EXIT_DONE = 0
+EXIT_NO_ROOM = 74
 EXIT_INTERRUPTED = 75
 EXIT_REFUSED = 79
 

@@ -29,6 +29,7 @@ from .limits import Guard, Limits, time_spent
 from .protocol import (
     EXIT_DONE,
     EXIT_INTERRUPTED,
+    EXIT_NO_ROOM,
     AnalysisMade,
     ArtifactMade,
     CheckpointSaved,
@@ -279,7 +280,7 @@ class Supervisor:
         error: ChaosError = RunnerCrashed(
             f"The process of the job ended with {describe_exit(code)}.", exit_code=code, attempt=attempt
         )
-        full = cause is not None and capacity.is_full(cause)
+        full = code == EXIT_NO_ROOM or (cause is not None and capacity.is_full(cause))
         if full:
-            error = StorageFull(f"No room for the files of the job: {cause}")
+            error = StorageFull("There is no room for the files of the job.", exit_code=code, attempt=attempt)
         self._delivery.lose(error, pause_s=FULL_PAUSE_S if full else 0.0, exit_code=code, attempt=attempt)

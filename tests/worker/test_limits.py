@@ -11,7 +11,8 @@ from chaos_store.settings import Settings
 from chaos_store.tables import Job
 from tests.worker.desk import MODEL, PROGRESS, Desk, saved
 from worker.limits import Guard, Limits, time_spent
-from worker.protocol import EXIT_INTERRUPTED
+from worker.protocol import EXIT_INTERRUPTED, EXIT_NO_ROOM
+from worker.supervisor import FULL_PAUSE_S
 
 MIB = 1024 * 1024
 
@@ -101,3 +102,9 @@ def test_a_job_that_fills_its_folder_is_ended(desk: Desk) -> None:
     job = desk.run([{"write": "large", "content": "x", "times": MIB}, {"sleep": 30}], disk_bytes=MIB // 2)
     assert (job.status, code(job)) == ("failed", "disk_limit")
     assert job.error is not None and job.error["value"] > job.error["limit"] == MIB // 2
+
+
+def test_a_runner_without_room_for_its_files_waits_for_some_before_its_next_attempt(desk: Desk) -> None:
+    job = desk.run([{"exit": EXIT_NO_ROOM}])
+    assert (job.status, job.error) == ("queued", None)
+    assert job.not_before > job.created_at + FULL_PAUSE_S

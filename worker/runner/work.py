@@ -9,9 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from chaos_core.errors import ChaosError, DiskLimit, OutOfMemory, RunnerCrashed
+from chaos_core.errors import ChaosError, OutOfMemory, RunnerCrashed
 
-from ..protocol import EXIT_DONE, EXIT_INTERRUPTED, JOB_FILE, Failed, JobFile, exit_code
+from ..protocol import EXIT_DONE, EXIT_INTERRUPTED, EXIT_NO_ROOM, JOB_FILE, Failed, JobFile, exit_code
 from .channel import Channel, Interrupted
 
 Work = Callable[[Path, JobFile, Channel], None]
@@ -55,14 +55,10 @@ def do(
         return _fail(channel, OutOfMemory(f"the machine had no more memory: {error}"))
     except Exception as error:
         complain(traceback.format_exc())
-        return _fail(channel, _named(error))
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return EXIT_NO_ROOM
+        return _fail(channel, RunnerCrashed(f"{type(error).__name__}: {error}"))
     return EXIT_DONE
-
-
-def _named(error: Exception) -> ChaosError:
-    if isinstance(error, OSError) and error.errno in NO_ROOM:
-        return DiskLimit(f"the disk is full: {error}")
-    return RunnerCrashed(f"{type(error).__name__}: {error}")
 
 
 def _fail(channel: Channel, error: ChaosError) -> int:
