@@ -26,10 +26,10 @@ PATIENCE_S = 120.0
 TRAINING = {
     "cell": {"kind": "clipped_shplrnn", "latent": 3, "hidden": 20},
     "training": {
-        "updates": 8000,
+        "updates": 60_000,
         "sequence_length": 30,
         "batch_size": 16,
-        "validations": 8,
+        "validations": 12,
         "restarts": 1,
         "device": "cpu",
     },
