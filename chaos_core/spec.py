@@ -95,8 +95,8 @@ class Training(Settings):
         validations: how often a checkpoint is judged by free runs, evenly spread over the run. Neighbouring states of
             one training differ much (D_stsp 0.5 and 8): 32 looks find a better one than 16, for a second more.
         restarts: how often the training may begin anew, from new start values, where its best state is not good: no
-            state lives, or D_stsp on the validation runs is above 0.75 and above 2.5 times the floor. The best state
-            of all attempts is kept. With generalized forcing and noise one start in six leads nowhere.
+            state lives, or its score (`Judgement.score`) is above 0.85 and above 2.5 times the floor of D_stsp. The
+            best state of all attempts is kept. With generalized forcing and noise one start in six leads nowhere.
         dtype: see `Precision`.
         device: see `Device`.
     """

@@ -26,7 +26,7 @@ __all__ = ["Step", "Trainer", "Validated", "learning_rate"]
 
 REPORTS = 1000
 QUIET_S = 0.25
-GOOD_D_STSP, GOOD_FLOORS = 0.75, 2.5
+GOOD_SCORE, GOOD_FLOORS = 0.85, 2.5
 ENOUGH_TRUTH = 25_000
 MOST_TRUTH = 100_000
 MANY_STARTS = 128
@@ -165,7 +165,7 @@ class Trainer:
         """Whether to stop after this attempt: see `Training.restarts`."""
         if self.attempt >= self.plan.training.restarts:
             return True
-        return self._best is not None and self._best.d_stsp <= max(GOOD_D_STSP, GOOD_FLOORS * self._judge.floor())
+        return self._best is not None and self._best.score <= max(GOOD_SCORE, GOOD_FLOORS * self._judge.floor())
 
     def _start_again(self) -> None:
         self.attempt += 1
