@@ -9,23 +9,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Select, delete, exists, func, select, tuple_
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from . import commands
 from .engine import Database, now
 from .errors import StoreError
 from .states import FINISHED
-from .tables import Artifact, Blob, BlobChunk, Checkpoint, Dataset, Job, Project, TrainedModel
+from .tables import Base, Blob, BlobChunk, Job, Project
 
-__all__ = ["Collected", "broken_uploads", "collect", "steps", "total"]
+__all__ = ["USERS", "Collected", "broken_uploads", "collect", "steps", "total"]
 
-USERS: tuple[InstrumentedAttribute[str] | InstrumentedAttribute[str | None], ...] = (
-    Dataset.content_sha256,
-    Dataset.series_sha256,
-    Artifact.sha256,
-    TrainedModel.sha256,
-    Checkpoint.sha256,
+USERS = tuple(
+    column
+    for table in Base.metadata.sorted_tables
+    for column in table.columns
+    if any(key.target_fullname == "blob.sha256" for key in column.foreign_keys)
 )
+"""Every column that refers to a blob, so that a new table's bytes are never taken for unused."""
+
 BLOBS_PER_TRANSACTION = 100
 CHUNKS_PER_TRANSACTION = 32
 JOBS_PER_LOOK = 100

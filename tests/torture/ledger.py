@@ -14,9 +14,10 @@ from sqlalchemy.orm import Session
 from chaos_store.blobs import DatabaseBlobs
 from chaos_store.engine import Database, open_database
 from chaos_store.errors import StoreError
+from chaos_store.gc import USERS
 from chaos_store.settings import Settings
 from chaos_store.states import LIVE
-from chaos_store.tables import AnalysisRow, Artifact, Blob, BlobChunk, Checkpoint, Dataset, Job, JobEvent, TrainedModel
+from chaos_store.tables import AnalysisRow, Artifact, Blob, BlobChunk, Dataset, Job, JobEvent, TrainedModel
 from tests.torture.client import FINISHED, CarefulClient, Json
 from tests.torture.load import Accepted, Load, outcome
 from tests.torture.processes import RUNNERS, runs, words
@@ -116,8 +117,8 @@ def examine_blobs(ledger: Ledger, database: Database) -> None:
             "blobs", f"{len(hashes)}; {len(session.scalars(loose).all())} broken uploads wait for the collector"
         )
         dangling = [
-            f"{table.__tablename__}.{column.key}"
-            for table, column in _references()
+            str(column)
+            for column in USERS
             if session.scalar(select(func.count()).where(column.is_not(None), column.not_in(select(Blob.sha256))))
         ]
     ledger.must_be_empty("blobs that do not verify", damaged)
@@ -221,16 +222,6 @@ def _datasets(session: Session) -> list[str]:
 
 def _leases(session: Session) -> list[str]:
     return list(session.scalars(select(Job.id).where(Job.status.in_(FINISHED), Job.lease_owner.is_not(None))))
-
-
-def _references() -> list[tuple[type, object]]:
-    return [
-        (Dataset, Dataset.content_sha256),
-        (Dataset, Dataset.series_sha256),
-        (Artifact, Artifact.sha256),
-        (TrainedModel, TrainedModel.sha256),
-        (Checkpoint, Checkpoint.sha256),
-    ]
 
 
 def _strays(deployment: Deployment) -> list[str]:
