@@ -22,7 +22,7 @@ def d_h(true: Any, generated: Any, *, preset: str = "dsr-v1", floor: bool = True
         generated: (T', N) or (T',). The longer series is cut to the length of the shorter one, since a periodogram's
             frequencies depend on the length.
         preset: the settings; "dsr-v1" by default.
-        floor: False leaves the floor out, which costs as much as the value.
+        floor: False leaves the floor out, for comparisons by the thousand.
 
     Returns:
         Score, dimensionless. `value` is None where a series holds a non-finite entry or a constant channel (which

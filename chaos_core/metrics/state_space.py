@@ -34,7 +34,7 @@ def d_stsp(true: Any, generated: Any, *, preset: str = "dsr-v1", floor: bool = T
             T / 2, and short series have high floors (Lorenz-63, 30 cells per channel: 0.8 at 10 000 rows, 0.03 at
             100 000).
         preset: the settings; "dsr-v1" by default, since its box contains the whole truth.
-        floor: False leaves the floor out, which costs half as much as the value.
+        floor: False leaves the floor out, for comparisons by the thousand.
 
     Returns:
         Score in nats. `value` is None where a series holds a non-finite entry, where no row of one of them lies in
