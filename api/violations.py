@@ -63,9 +63,7 @@ def _place(item: Mapping[str, Any], body: Any) -> tuple[str | int, ...]:
     value = body
     for index, part in enumerate(path):
         last = index == len(path) - 1
-        if (isinstance(value, dict) and part in value) or (
-            isinstance(value, list) and isinstance(part, int) and part < len(value)
-        ):
+        if _holds(value, part):
             value = value[part]
         elif not (last and item["type"] in NAMES_A_FIELD):
             continue

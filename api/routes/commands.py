@@ -1,7 +1,7 @@
 """What clients ask of a job that exists."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, Body, Response
 from sqlalchemy.orm import Session
@@ -26,6 +26,7 @@ from ..schemas.jobs import JobOut, JobRetry
 from .jobs import shown
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
+FROM_CHECKPOINT = JobRetry()
 
 
 async def _ask(context: Context, caller: Caller, job_id: str, command: Callable[..., Job], **words: Any) -> JobOut:
@@ -81,7 +82,7 @@ async def retry(
     caller: Known,
     context: Shared,
     background: BackgroundTasks,
-    body: JobRetry = Body(JobRetry()),  # noqa: B008
+    body: Annotated[JobRetry, Body()] = FROM_CHECKPOINT,
 ) -> JobOut:
     made = await _ask(context, caller, job_id, commands.request_retry, fresh=body.origin == "start")
     background.add_task(broker.wake, context.celery, made.id, made.kind)
