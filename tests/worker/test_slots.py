@@ -1,7 +1,12 @@
 """How many jobs a worker takes at a time."""
 
 from chaos_store.settings import Settings
-from worker.slots import Slots
+from worker.runner.kinds import LIGHT_WORK
+from worker.slots import LIGHT_KINDS, Slots
+
+
+def test_the_light_runner_knows_the_light_kinds() -> None:
+    assert set(LIGHT_WORK) == {kind.value for kind in LIGHT_KINDS}
 
 
 def test_training_fills_only_its_own_slots() -> None:

@@ -10,11 +10,11 @@ import torch  # noqa: E402
 
 from ..protocol import EXIT_INTERRUPTED, Ready  # noqa: E402
 from .channel import Channel, Interrupted  # noqa: E402
-from .kinds import LIGHT_KINDS  # noqa: E402
+from .kinds import LIGHT_WORK  # noqa: E402
 from .train import train_job  # noqa: E402
 from .work import do, leave, private_stdout  # noqa: E402
 
-KINDS = {**LIGHT_KINDS, "train": train_job}
+KINDS = {**LIGHT_WORK, "train": train_job}
 
 
 def main() -> int:

@@ -3,4 +3,4 @@
 from .analyse import analyse_job
 from .ingest import ingest_job
 
-LIGHT_KINDS = {"analyse": analyse_job, "ingest": ingest_job}
+LIGHT_WORK = {"analyse": analyse_job, "ingest": ingest_job}

@@ -8,7 +8,7 @@ from pathlib import Path  # noqa: E402 - the imports below take a second, and th
 
 from ..protocol import EXIT_DONE, EXIT_INTERRUPTED, Done, Ready  # noqa: E402
 from .channel import Channel, Interrupted  # noqa: E402
-from .kinds import LIGHT_KINDS  # noqa: E402
+from .kinds import LIGHT_WORK  # noqa: E402
 from .work import do, leave, private_stdout  # noqa: E402
 
 
@@ -19,7 +19,7 @@ def main() -> int:
         while True:
             assignment = LIFELINE.assignment()
             channel.listen()
-            code = do(Path(assignment.folder), channel, LIGHT_KINDS)
+            code = do(Path(assignment.folder), channel, LIGHT_WORK)
             if code != EXIT_DONE:
                 return code
             channel.send(Done())
