@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from chaos_core.analysis import analyse
 from chaos_core.series import Series
 from chaos_core.systems import (
     SYSTEMS,
@@ -25,6 +26,11 @@ def test_each_system_gives_a_series_of_the_asked_length_and_the_same_one_twice(n
     assert first.length == 300
     assert first.dt is not None
     np.testing.assert_array_equal(first.x, second.x)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_each_system_is_what_the_registry_says_it_is(name: str) -> None:
+    assert analyse(SYSTEMS[name].make(6000)).verdict == SYSTEMS[name].nature
 
 
 def test_the_integrator_is_of_fourth_order() -> None:
