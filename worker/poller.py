@@ -79,10 +79,10 @@ class Poller:
 
     def _look(self) -> None:
         self._running = [thread for thread in self._running if thread.is_alive()]
-        for kind in self._slots.open_kinds():
+        for kinds in self._slots.open_kinds():
             with self._database.read() as session:
-                due = session.execute(jobs.claimable(1, kinds=[kind])).all()
-            for job_id, job_kind in due:
-                thread = threading.Thread(target=self._run_job, args=(job_id, job_kind), name=job_id)
+                due = session.execute(jobs.claimable(1, kinds=kinds)).all()
+            for job_id, kind in due:
+                thread = threading.Thread(target=self._run_job, args=(job_id, kind), name=job_id)
                 thread.start()
                 self._running.append(thread)

@@ -1,13 +1,13 @@
 """How many jobs of which kind one worker runs at a time; shared by Celery tasks and the poller."""
 
 import threading
-from collections.abc import Iterable
 
 from chaos_store.settings import Settings
 from chaos_store.states import Kind
 
 LIGHT_SLOTS = 1
 LIGHT_KINDS = frozenset({Kind.analyse, Kind.ingest})
+KINDS = {False: frozenset(Kind) - LIGHT_KINDS, True: LIGHT_KINDS}
 
 
 class Slots:
@@ -42,6 +42,7 @@ class Slots:
         with self._lock:
             self._free[kind in LIGHT_KINDS] += 1
 
-    def open_kinds(self, kinds: Iterable[str] = Kind) -> list[str]:
+    def open_kinds(self) -> list[frozenset[Kind]]:
+        """The kinds that share a free slot, so that the oldest job of them all is next."""
         with self._lock:
-            return [str(kind) for kind in kinds if self._free[kind in LIGHT_KINDS] > 0]
+            return [kinds for light, kinds in KINDS.items() if self._free[light] > 0]

@@ -28,6 +28,14 @@ def submit(database: Database, project_id: str) -> str:
         return jobs.create(session, project_id=project_id, kind="ingest", dataset_id=dataset.id, max_attempts=3).id
 
 
+def ready(database: Database, project_id: str) -> str:
+    with database.write.begin() as session:
+        content = DatabaseBlobs().put(session, [b"raw"])
+        dataset = datasets.create(session, project_id=project_id, name="ready", content=content)
+        dataset.status = "ready"
+        return dataset.id
+
+
 def test_a_due_job_is_found_and_run_in_a_thread_of_its_own(database: Database, project_id: str, spares: Spares) -> None:
     found: list[tuple[str, str, bool]] = []
     ran = threading.Event()
@@ -58,3 +66,24 @@ def test_nothing_is_taken_while_its_slot_is_busy_and_a_poke_looks_again(
     poller.poke()
     assert ran.wait(5)
     poller.stop()
+
+
+def test_of_jobs_that_share_a_slot_the_oldest_is_next_whatever_its_kind(
+    database: Database, project_id: str, spares: Spares
+) -> None:
+    upload, dataset_id = submit(database, project_id), ready(database, project_id)
+    with database.write.begin() as session:
+        for _ in range(2):
+            jobs.create(session, project_id=project_id, kind="analyse", dataset_id=dataset_id, max_attempts=3)
+    first: list[str] = []
+    ran = threading.Event()
+
+    def run_job(job_id: str, _kind: str) -> None:
+        first.append(job_id)
+        ran.set()
+
+    poller = Poller(database, Slots(training=1), spares, run_job, period_s=30)
+    poller.start()
+    assert ran.wait(5)
+    poller.stop()
+    assert first == [upload]
