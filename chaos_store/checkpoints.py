@@ -1,9 +1,9 @@
 """Checkpoints: states of a training to go on from. The newest few stay, and the one with the best state so far."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, case, delete, or_, select
+from sqlalchemy import Select, case, delete, func, or_, select
 from sqlalchemy import update as change
 from sqlalchemy.orm import Session
 
@@ -12,18 +12,35 @@ from .engine import insert_for, now
 from .tables import Checkpoint, Job, Metric, new_id
 from .transitions import Claim, hold, record, write
 
-__all__ = ["mark_damaged", "of_job", "resume_from", "save", "usable"]
+__all__ = ["BestModel", "mark_damaged", "of_job", "resume_from", "save", "usable"]
 
 QUIETLY = {"synchronize_session": False}
 
 
-def save(session: Session, claim: Claim, blob: BlobRef, update: int, *, best: bool, keep: int) -> None:
+class BestModel(NamedTuple):
+    """The tensors of the best state, and what its artifact and its trained model would say."""
+
+    blob: BlobRef
+    artifact: Mapping[str, str]
+    trained: Mapping[str, Any]
+
+
+def save(
+    session: Session,
+    claim: Claim,
+    blob: BlobRef,
+    update: int,
+    *,
+    best: bool,
+    keep: int,
+    model: BestModel | None = None,
+) -> None:
     """Points to bytes that are already stored; a later update than before starts the count of attempts anew."""
     hold(session, claim)
     mine = Checkpoint.job_id == claim.job_id
     if best:
         session.execute(change(Checkpoint).where(mine).values(best=False), execution_options=QUIETLY)
-    _insert(session, claim, blob, update, best=best)
+    _insert(session, claim, blob, update, best, model)
     newest = session.scalars(usable(claim.job_id).with_only_columns(Checkpoint.update).limit(keep)).all()
     beyond = delete(Checkpoint).where(mine, Checkpoint.update < newest[-1], Checkpoint.best.is_(False))
     session.execute(beyond, execution_options=QUIETLY)
@@ -68,7 +85,7 @@ def resume_from(session: Session, claim: Claim, update: int | None) -> None:
     session.execute(delete(Metric).where(*measured), execution_options=QUIETLY)
 
 
-def _insert(session: Session, claim: Claim, blob: BlobRef, update: int, *, best: bool) -> None:
+def _insert(session: Session, claim: Claim, blob: BlobRef, update: int, best: bool, model: BestModel | None) -> None:
     """The same update again is the same state: it stays the best, and its bytes are whole again."""
     statement = insert_for(session, Checkpoint).values(
         id=new_id("ckpt"),
@@ -77,12 +94,16 @@ def _insert(session: Session, claim: Claim, blob: BlobRef, update: int, *, best:
         sha256=blob.sha256,
         size=blob.size,
         best=best,
+        model_sha256=None if model is None else model.blob.sha256,
+        model=None if model is None else {"artifact": dict(model.artifact), "trained": dict(model.trained)},
         created_at=now(),
     )
     changes = {
         "sha256": statement.excluded.sha256,
         "size": statement.excluded.size,
         "best": or_(Checkpoint.best, statement.excluded.best),
+        "model_sha256": func.coalesce(statement.excluded.model_sha256, Checkpoint.model_sha256),
+        "model": func.coalesce(statement.excluded.model, Checkpoint.model),
         "damaged_at": None,
         "created_at": now(),
     }

@@ -74,10 +74,12 @@ def _users(session: Session, sha256: str) -> list[str]:
     models = session.scalars(select(TrainedModel.id).where(TrainedModel.sha256 == sha256))
     artifacts = session.scalars(select(Artifact).where(Artifact.sha256 == sha256))
     states = session.scalars(select(Checkpoint).where(Checkpoint.sha256 == sha256))
+    best = session.scalars(select(Checkpoint).where(Checkpoint.model_sha256 == sha256))
     return [
         *(f"dataset {id_} (the file)" for id_ in files),
         *(f"dataset {id_} (the series)" for id_ in series),
         *(f"model {id_}" for id_ in models),
         *(f"artifact {row.id} ({row.name} of {row.job_id})" for row in artifacts),
         *(f"checkpoint {row.id} (update {row.update} of {row.job_id})" for row in states),
+        *(f"checkpoint {row.id} (best model of {row.job_id})" for row in best),
     ]

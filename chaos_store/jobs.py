@@ -254,12 +254,9 @@ def succeed(
     )
 
 
-def fail(session: Session, claim: Claim, problem: Mapping[str, Any], *, model_id: str | None = None) -> Job:
+def fail(session: Session, claim: Claim, problem: Mapping[str, Any]) -> Job:
     """Ends the job with the problem; one that was being cancelled ends cancelled, without it."""
-    values: dict[str, Any] = {"error": _where_it_fails(Event.fail, problem)}
-    if model_id is not None:
-        values["model_id"] = model_id
-    return conclude(session, claim, Event.fail, **values)
+    return conclude(session, claim, Event.fail, error=_where_it_fails(Event.fail, problem))
 
 
 def _where_it_fails(event: Event, problem: Mapping[str, Any]) -> ColumnElement[Any]:

@@ -192,7 +192,7 @@ class JobEvent(Base):
 
 
 class Checkpoint(Base):
-    """A state of a training to go on from. The one with `best` holds the best state found so far."""
+    """A state of a training to go on from. The one with `best` holds the best state found so far, as a model too."""
 
     __tablename__ = "checkpoint"
     __table_args__ = (UniqueConstraint("job_id", "update"),)
@@ -203,6 +203,8 @@ class Checkpoint(Base):
     sha256: Mapped[str] = mapped_column(ForeignKey("blob.sha256"), index=True)
     size: Mapped[int] = mapped_column(BigInteger)
     best: Mapped[bool] = mapped_column(default=False)
+    model_sha256: Mapped[str | None] = mapped_column(ForeignKey("blob.sha256"), index=True)
+    model: Mapped[dict[str, Any] | None]
     damaged_at: Mapped[float | None]
     created_at: Mapped[float] = mapped_column(default=now())
 

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, insert, null, select, update
 from sqlalchemy.orm import Session
 
+from . import survivors
 from .engine import now
 from .errors import LeaseLost, UploadCancelled, WrongState
 from .states import FINISHED, LIVE, Event, Kind, State, sources
@@ -52,6 +53,8 @@ def transition(session: Session, event: Event, *conditions: ColumnElement[bool],
         record(session, job.id, "status", data | ({"code": job.error.get("code")} if job.error else {}))
         if job.kind == Kind.ingest and job.status in FINISHED - {State.succeeded}:
             _leave_unread(session, job)
+        if job.kind == Kind.train and job.status == State.failed:
+            survivors.keep(session, job)
     return jobs
 
 

@@ -1,7 +1,6 @@
 """What a run leaves behind: blobs as they come, rows in one transaction with the job's end."""
 
 import logging
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,12 +9,13 @@ from sqlalchemy.orm import Session
 from chaos_core.errors import ChaosError
 from chaos_store import analyses, artifacts, checkpoints, datasets, jobs, trained, trajectories
 from chaos_store.blobs import BlobRef, BlobStore
+from chaos_store.checkpoints import BestModel
 from chaos_store.errors import StorageFull
-from chaos_store.states import Kind, State
-from chaos_store.tables import Artifact, Job
+from chaos_store.states import Kind
+from chaos_store.tables import Artifact
 from chaos_store.transitions import hold
 
-from .journal import FULL_PATIENCE_S, Journal
+from .journal import Journal
 from .protocol import ArtifactMade, CheckpointSaved, Json, PlanMade
 
 log = logging.getLogger(__name__)
@@ -34,33 +34,37 @@ class Delivery:
         self._folder = folder
         self._keep_checkpoints = keep_checkpoints
         self._kept: list[Kept] = []
-        self._model: ArtifactMade | None = None
         self._analysis: Json | None = None
         self.analysis_id: str | None = None
         self.plan_hash: str | None = None
         self.values: Json = {}
 
     def keep(self, made: ArtifactMade) -> None:
-        """A model is stored with the job's end only: a training makes a better one now and then."""
-        if made.kind != "model":
-            self._kept.append(Kept(made, self._journal.store(self._blobs, self._folder / made.file)))
-            return
-        if self._model is not None and self._model.file != made.file:
-            (self._folder / self._model.file).unlink(missing_ok=True)
-        self._model = made
+        self._kept.append(Kept(made, self._journal.store(self._blobs, self._folder / made.file)))
 
     def save_checkpoint(self, saved: CheckpointSaved) -> None:
         """Where there is no room the training goes on with the checkpoint before."""
         claim, keep, path = self._claim, self._keep_checkpoints, self._folder / saved.file
         try:
             blob = self._journal.store(self._blobs, path, patience_s=0)
+            model = None if saved.model is None else self._store_best(saved.model)
             self._journal.write(
-                lambda session: checkpoints.save(session, claim, blob, saved.update, best=saved.best, keep=keep)
+                lambda session: checkpoints.save(
+                    session, claim, blob, saved.update, best=saved.best, keep=keep, model=model
+                )
             )
         except StorageFull as error:
             log.warning("%s: no checkpoint at update %d: %s", claim.job_id, saved.update, error.detail)
         finally:
             path.unlink(missing_ok=True)
+
+    def _store_best(self, made: ArtifactMade) -> BestModel:
+        path = self._folder / made.file
+        try:
+            blob = self._journal.store(self._blobs, path, patience_s=0)
+        finally:
+            path.unlink(missing_ok=True)
+        return BestModel(blob, {"name": made.name, "media_type": made.media_type}, made.facts)
 
     def save_analysis(self, result: Json) -> None:
         """A training job's analysis is the dataset's from now on; an analysis job's is written with its end."""
@@ -75,8 +79,6 @@ class Delivery:
         )
 
     def succeed(self) -> None:
-        self._store_model()
-
         def act(session: Session) -> None:
             model_id = self._write_rows(session)
             jobs.succeed(session, self._claim, model_id=model_id, **self.values)
@@ -84,40 +86,16 @@ class Delivery:
         self._journal.write(act)
 
     def fail(self, problem: Json) -> None:
-        """A failed run may leave a usable trained model: the best one that was alive."""
-        self._store_survivor()
-
-        def act(session: Session) -> None:
-            hold(session, self._claim)
-            jobs.fail(session, self._claim, problem, model_id=self._write_files(session))
-
-        self._journal.write(act)
+        self._journal.write(lambda session: jobs.fail(session, self._claim, problem))
 
     def lose(self, error: ChaosError, *, pause_s: float = 0.0, **facts: Any) -> None:
-        """The attempt died. Where it was the last one, what was alive remains usable too."""
-        self._store_survivor()
+        """The attempt died; where it was the last one, so has the job."""
 
         def act(session: Session) -> None:
             jobs.record_event(session, self._claim, "runner_died", facts)
-            job = jobs.lose(session, self._claim, error.problem(), pause_s=pause_s)
-            if job.status == State.failed:
-                self._name_model(session, job)
+            jobs.lose(session, self._claim, error.problem(), pause_s=pause_s)
 
         self._journal.write(act)
-
-    def _name_model(self, session: Session, job: Job) -> None:
-        job.model_id = self._write_files(session) or job.model_id
-        session.flush()
-
-    def _store_model(self, patience_s: float = FULL_PATIENCE_S) -> None:
-        if self._model is not None:
-            blob = self._journal.store(self._blobs, self._folder / self._model.file, patience_s)
-            self._kept.insert(0, Kept(self._model, blob))
-            self._model = None
-
-    def _store_survivor(self) -> None:
-        with suppress(StorageFull, FileNotFoundError):
-            self._store_model(patience_s=0)
 
     def _new_analysis(self, session: Session) -> str:
         claim = self._claim
@@ -135,15 +113,10 @@ class Delivery:
         hold(session, self._claim)
         if self._claim.kind == Kind.analyse and self._claim.analysis_id and self._analysis is not None:
             analyses.save_result(session, self._claim.analysis_id, self._analysis)
-        for made, blob in self._kept:
-            if made.kind == "dataset":
-                datasets.ready(session, self._claim.dataset_id, series_sha256=blob.sha256, **made.facts)
-        return self._write_files(session)
-
-    def _write_files(self, session: Session) -> str | None:
         model_id: str | None = None
         for made, blob in self._kept:
             if made.kind == "dataset":
+                datasets.ready(session, self._claim.dataset_id, series_sha256=blob.sha256, **made.facts)
                 continue
             artifact = self._write_artifact(session, made, blob)
             if made.kind == "model":

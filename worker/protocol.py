@@ -81,22 +81,23 @@ class Progress(_Frozen):
     metrics: tuple[Measurement, ...] = ()
 
 
-class CheckpointSaved(_Frozen):
-    type: Literal["checkpoint"] = "checkpoint"
-    file: str
-    update: int
-    best: bool = False
-
-
 class ArtifactMade(_Frozen):
-    """A file to be kept. A model may come often during a training: the last one counts, however the job ends."""
-
     type: Literal["artifact"] = "artifact"
     kind: Literal["model", "trajectory", "figure", "dataset"]
     file: str
     name: str
     media_type: str
     facts: Json = {}
+
+
+class CheckpointSaved(_Frozen):
+    """With the best state so far comes its model: it remains usable, however the job ends."""
+
+    type: Literal["checkpoint"] = "checkpoint"
+    file: str
+    update: int
+    best: bool = False
+    model: ArtifactMade | None = None
 
 
 class Result(_Frozen):
@@ -120,8 +121,8 @@ Message = (
     | PlanMade
     | TrainingStarted
     | Progress
-    | CheckpointSaved
     | ArtifactMade
+    | CheckpointSaved
     | Result
     | Failed
     | Done

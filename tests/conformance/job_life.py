@@ -36,7 +36,8 @@ CLIENTS = {
     Event.resume: commands.request_resume,
     Event.cancel: commands.request_cancel,
 }
-MAKING_A_MODEL = {Event.succeed, Event.fail}
+WEIGHTS = {"name": "model.safetensors", "media_type": "x/y"}
+FACTS = {"name": "x", "config": {}, "parameter_count": 1}
 HAPPENINGS = {
     "what_the_table_allows": 9,
     "whatever_anybody_tries": 2,
@@ -73,7 +74,7 @@ class JobLife(RuleBasedStateMachine):
         self.state, self.fence, self.attempt, self.fruitless = State.queued, 0, 0, 0
         self.silent_s, self.waiting = 0.0, False
         self.path = [State.queued]
-        self.model_id: str | None = None
+        self.has_model, self.model_id = False, ""
         self._forget()
 
     def _forget(self) -> None:
@@ -86,6 +87,7 @@ class JobLife(RuleBasedStateMachine):
         self.met.add((self.state, event))
         self.state = TRANSITIONS[self.state, event]
         self.path.append(self.state)
+        self.has_model |= self.state is State.failed and self.best in self.usable | self.damaged
 
     def _owns(self, worker: str) -> bool:
         return self.state in LIVE and self.claims[worker].fence == self.fence
@@ -160,10 +162,10 @@ class JobLife(RuleBasedStateMachine):
     def _end(self, worker: str, end: Event) -> None:
         claim = self.claims[worker]
 
-        def work(session: Session) -> str | None:
-            model_id = self._make_model(session, claim) if end in MAKING_A_MODEL else None
-            OWNERS_ENDS[end](session, claim)
-            return model_id
+        def work(session: Session) -> None:
+            job = OWNERS_ENDS[end](session, claim)
+            if end is Event.succeed:
+                job.model_id = self._make_model(session, claim)
 
         if not self._owns(worker):
             self._refused(work, LeaseLost)
@@ -171,9 +173,8 @@ class JobLife(RuleBasedStateMachine):
             self._refused(work, WrongState)
         else:
             with self.database.write.begin() as session:
-                made = work(session)
-            assert self.model_id in (None, made) or made is None
-            self.model_id = made or self.model_id
+                work(session)
+            self.has_model |= end is Event.succeed
             if end in NO_ATTEMPT_USED:
                 self.attempt -= 1
                 self.fruitless = max(self.fruitless - 1, 0)
@@ -181,10 +182,9 @@ class JobLife(RuleBasedStateMachine):
             self._go(end)
 
     def _make_model(self, session: Session, claim: jobs.Claim) -> str:
-        common = {"project_id": self.project_id, "job_id": claim.job_id, "media_type": "x/y", "blob": self.blob}
-        file = artifacts.create(session, kind="model", name="model.safetensors", **common)
-        facts = {"name": "x", "config": {}, "parameter_count": 1, "plan_hash": None}
-        return trained.create(session, artifact=file, dataset_id=self.dataset_id, **facts).id
+        common = {"project_id": self.project_id, "job_id": claim.job_id, "blob": self.blob}
+        file = artifacts.create(session, kind="model", **WEIGHTS, **common)
+        return trained.create(session, artifact=file, dataset_id=self.dataset_id, plan_hash=None, **FACTS).id
 
     def _lose(self, worker: str) -> None:
         claim = self.claims[worker]
@@ -209,7 +209,8 @@ class JobLife(RuleBasedStateMachine):
             assert jobs.heartbeat(session, claim, LEASE_S) == self.state
             jobs.add_metrics(session, claim, [("loss", step, 0.5, 0.0)])
             if save:
-                checkpoints.save(session, claim, self.blob, step, best=best, keep=KEEP)
+                model = checkpoints.BestModel(self.blob, WEIGHTS, FACTS) if best else None
+                checkpoints.save(session, claim, self.blob, step, best=best, keep=KEEP, model=model)
 
         if not self._owns(worker):
             self._refused(work, LeaseLost)
@@ -324,4 +325,6 @@ class JobLife(RuleBasedStateMachine):
         assert {row.update for row in rows if row.damaged_at is not None} == self.damaged
         assert [row.update for row in rows if row.best] == [self.best] * (self.best in self.usable | self.damaged)
         assert set(steps) == self.measured
-        assert list(models) == ([] if self.model_id is None else [self.model_id])
+        assert list(models) == [self.model_id or job.model_id] * self.has_model
+        assert job.model_id == (models[0] if self.has_model else None)
+        self.model_id = job.model_id or ""

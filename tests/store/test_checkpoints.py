@@ -3,9 +3,9 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from chaos_store import checkpoints, jobs
+from chaos_store import artifacts, checkpoints, jobs, trained
 from chaos_store.blobs import BlobRef, DatabaseBlobs
 from chaos_store.engine import Database
 from chaos_store.errors import LeaseLost
@@ -13,6 +13,7 @@ from chaos_store.jobs import Claim
 from chaos_store.tables import Checkpoint, Job, Metric
 
 NewJob = Callable[..., str]
+PassTime = Callable[[float], None]
 PROBLEM = {"code": "blob_corrupt", "detail": "Blob is damaged.", "sha256": "abc"}
 
 
@@ -24,10 +25,10 @@ def claim(database: Database, new_job: NewJob) -> Claim:
     return claim
 
 
-def save(database: Database, claim: Claim, update: int, *, best: bool = False, keep: int = 2) -> BlobRef:
+def save(database: Database, claim: Claim, number: int, *, best: bool = False, keep: int = 2) -> BlobRef:
     with database.write.begin() as session:
-        blob = DatabaseBlobs().put(session, [b"state at %d" % update])
-        checkpoints.save(session, claim, blob, update, best=best, keep=keep)
+        blob = DatabaseBlobs().put(session, [b"state at %d" % number])
+        checkpoints.save(session, claim, blob, number, best=best, keep=keep)
         return blob
 
 
@@ -59,8 +60,8 @@ def test_a_checkpoint_points_to_its_bytes_and_is_told(database: Database, claim:
 
 
 def test_the_newest_few_stay_and_the_best_beside_them(database: Database, claim: Claim) -> None:
-    for update in (10, 20, 30, 40, 50):
-        save(database, claim, update, best=update == 20)
+    for number in (10, 20, 30, 40, 50):
+        save(database, claim, number, best=number == 20)
     assert kept(database, claim) == [(50, False, False), (40, False, False), (20, True, False)]
     save(database, claim, 60, best=True)
     assert kept(database, claim) == [(60, True, False), (50, False, False)]
@@ -74,6 +75,31 @@ def test_the_same_update_again_is_one_checkpoint_and_stays_the_best(database: Da
     assert kept(database, claim) == [(10, True, False)]
     with database.read() as session:
         assert session.scalars(checkpoints.usable(claim.job_id)).one().sha256 == blob.sha256
+
+
+def test_a_job_whose_workers_were_lost_leaves_the_model_of_its_best_checkpoint(
+    database: Database, claim: Claim, pass_time: PassTime
+) -> None:
+    with database.write.begin() as session:
+        weights = DatabaseBlobs().put(session, [b"weights"])
+        artifact = {"name": "model.safetensors", "media_type": "application/vnd.safetensors"}
+        facts = {"name": "clipped_shplrnn", "config": {"format": "chaos-1"}, "parameter_count": 3}
+        model = checkpoints.BestModel(weights, artifact, facts)
+        checkpoints.save(session, claim, weights, 10, best=True, keep=2, model=model)
+    save(database, claim, 20)
+    with database.write.begin() as session:
+        spent = update(Job).values(attempts_since_checkpoint=Job.max_attempts)
+        session.execute(spent, execution_options={"synchronize_session": False})
+    pass_time(1000)
+    with database.write.begin() as session:
+        jobs.reap(session)
+    job = read(database, claim)
+    assert job.status == "failed" and job.error is not None and job.error["code"] == "worker_lost"
+    with database.read() as session:
+        kept_model = session.scalars(trained.get(claim.project_id, str(job.model_id))).one()
+        file = session.scalars(artifacts.of_job(claim.project_id, claim.job_id)).one()
+    assert (kept_model.sha256, kept_model.parameter_count, kept_model.name) == (weights.sha256, 3, "clipped_shplrnn")
+    assert (file.kind, file.name, file.size) == ("model", "model.safetensors", len(b"weights"))
 
 
 def test_only_a_later_update_starts_the_count_of_attempts_anew(database: Database, claim: Claim) -> None:
@@ -93,8 +119,8 @@ def test_only_a_later_update_starts_the_count_of_attempts_anew(database: Databas
 def test_a_damaged_checkpoint_is_left_out_and_the_run_goes_on_from_the_one_before(
     database: Database, claim: Claim
 ) -> None:
-    for update in (10, 20):
-        save(database, claim, update)
+    for number in (10, 20):
+        save(database, claim, number)
     with database.write.begin() as session:
         jobs.add_metrics(session, claim, [("loss", step, 0.5, 0.0) for step in (5, 10, 15, 20, 25)])
         checkpoints.mark_damaged(session, claim, 20, PROBLEM)
@@ -114,8 +140,8 @@ def test_a_damaged_checkpoint_is_left_out_and_the_run_goes_on_from_the_one_befor
 
 
 def test_a_damaged_one_does_not_take_the_place_of_a_usable_one(database: Database, claim: Claim) -> None:
-    for update in (10, 20, 30):
-        save(database, claim, update, keep=3)
+    for number in (10, 20, 30):
+        save(database, claim, number, keep=3)
     with database.write.begin() as session:
         checkpoints.mark_damaged(session, claim, 20, PROBLEM)
     save(database, claim, 40, keep=3)
@@ -141,8 +167,8 @@ def test_a_run_without_a_usable_checkpoint_begins_anew(database: Database, claim
 
 def test_what_came_after_the_point_of_resuming_is_forgotten(database: Database, claim: Claim) -> None:
     """Else a later attempt could begin behind numbers that this one has not written yet."""
-    for update in (10, 20, 30):
-        save(database, claim, update, keep=3)
+    for number in (10, 20, 30):
+        save(database, claim, number, keep=3)
     with database.write.begin() as session:
         checkpoints.resume_from(session, claim, 10)
     assert [update for update, _, _ in kept(database, claim)] == [10]

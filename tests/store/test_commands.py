@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from chaos_store import analyses, artifacts, checkpoints, commands, datasets, jobs, trained, trajectories
 from chaos_store.blobs import BlobRef, DatabaseBlobs
+from chaos_store.checkpoints import BestModel
 from chaos_store.engine import Database
 from chaos_store.errors import LeaseLost, NotCancellable, NotFound, QueueFull, StoreError
 from chaos_store.jobs import Claim
@@ -19,6 +20,8 @@ from tests.lives import PROBLEM, bring
 
 NewJob = Callable[..., str]
 PassTime = Callable[[float], None]
+
+FACTS = {"name": "laser", "config": {}, "parameter_count": 3}
 
 COMMANDS: dict[str, Callable[[Session, str, str], Any]] = {
     "pause": commands.request_pause,
@@ -161,16 +164,16 @@ def _run(session: Session, job_id: str) -> Claim:
     blob = DatabaseBlobs().put(session, [b"state"])
     jobs.progress(session, claim, progress_update=20, progress_total=90, kernel="native", scores={"d_h": 0.5})
     jobs.add_metrics(session, claim, [("loss", step, 0.5, 0.0) for step in (10, 20, 30)])
-    checkpoints.save(session, claim, blob, 20, best=True, keep=2)
-    jobs.fail(session, claim, PROBLEM, model_id=_leave(session, claim, blob))
+    best = BestModel(blob, {"name": "model.safetensors", "media_type": "x/y"}, FACTS)
+    checkpoints.save(session, claim, blob, 20, best=True, keep=2, model=best)
+    jobs.fail(session, claim, PROBLEM)
     return claim
 
 
 def _leave(session: Session, claim: Claim, blob: BlobRef) -> str:
     common = {"project_id": claim.project_id, "job_id": claim.job_id, "media_type": "x/y", "blob": blob}
     weights = artifacts.create(session, kind="model", name="model.safetensors", **common)
-    facts = {"name": "laser", "config": {}, "parameter_count": 3, "plan_hash": "abc"}
-    model = trained.create(session, artifact=weights, dataset_id=claim.dataset_id, **facts)
+    model = trained.create(session, artifact=weights, dataset_id=claim.dataset_id, plan_hash="abc", **FACTS)
     run = artifacts.create(session, kind="trajectory", name="trajectory.npz", **common)
     trajectories.create(session, artifact=run, model_id=model.id, steps=10, channels=1)
     return model.id

@@ -80,6 +80,9 @@ def test_up_down_and_up_again_with_rows_in_every_table(empty: Settings) -> None:
     newest = _rows(empty)
     assert [name for name, rows in newest.items() if not rows] == []
 
+    migrate.downgrade(empty, "0002")
+    added_last = {"model", "model_sha256"}
+    assert _rows(empty)["checkpoint"] == [_without(row, added_last) for row in newest["checkpoint"]]
     migrate.downgrade(empty, "0001")
     older = _rows(empty)
     added = {"job": {"limits"}, "project": {"retention_s"}, "blob_chunk": {"created_at"}}

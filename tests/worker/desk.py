@@ -27,12 +27,18 @@ PROGRESS = {"type": "progress", "update": 1, "total": 9, "metrics": [{"name": "l
 DONE: Script = [{"say": {"type": "result", "values": {"scores": {"d_h": {"value": 0.1}}}}}]
 
 
-def saved(update: int, content: str = "state", *, best: bool = False, times: int = 1) -> Script:
+def saved(update: int, content: str = "state", *, times: int = 1) -> Script:
     file = f"checkpoint-{update}"
     return [
         {"write": file, "content": content, "times": times},
-        {"say": {"type": "checkpoint", "file": file, "update": update, "best": best}},
+        {"say": {"type": "checkpoint", "file": file, "update": update}},
     ]
+
+
+def saved_best(update: int, weights: str = "weights", times: int = 1) -> Script:
+    """A checkpoint with the model of the best state so far."""
+    [write_state, say], [write_model, model] = saved(update), made(weights, f"model-{update}", times)
+    return [write_state, write_model, {"say": say["say"] | {"best": True, "model": model["say"]}}]
 
 
 def made(weights: str = "weights", file: str = "m.bin", times: int = 1) -> Script:
@@ -49,6 +55,7 @@ def made(weights: str = "weights", file: str = "m.bin", times: int = 1) -> Scrip
 
 CHECKPOINT = saved(5)
 MODEL = made()
+BEST = saved_best(3)
 
 
 @dataclass

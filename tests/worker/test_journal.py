@@ -15,7 +15,7 @@ from chaos_store.errors import LeaseLost, StorageFull
 from chaos_store.jobs import Claim
 from chaos_store.settings import Settings
 from chaos_store.tables import Job
-from tests.worker.desk import CHECKPOINT, DONE, Desk, made, saved
+from tests.worker.desk import CHECKPOINT, DONE, Desk, made, saved, saved_best
 from worker.journal import Journal
 
 MIB = 1024 * 1024
@@ -108,7 +108,7 @@ def test_a_checkpoint_without_room_is_left_out_and_the_training_goes_on(full_des
 
 
 def test_a_failed_job_without_room_for_its_model_still_says_why(full_desk: Desk) -> None:
-    job_id = full_desk.submit([*made("x", times=4 * MIB), {"exit": 81}])
+    job_id = full_desk.submit([*saved_best(9, times=4 * MIB), {"exit": 81}])
     give_room(full_desk.database, MIB)
     full_desk.attempt(job_id)
     job = full_desk.job(job_id)

@@ -9,7 +9,7 @@ import pytest
 
 from chaos_store.settings import Settings
 from chaos_store.tables import Job
-from tests.worker.desk import MODEL, PROGRESS, Desk, saved
+from tests.worker.desk import BEST, PROGRESS, Desk, saved
 from worker.limits import Guard, Limits, time_spent
 from worker.protocol import EXIT_INTERRUPTED, EXIT_NO_ROOM
 from worker.supervisor import FULL_PAUSE_S
@@ -57,7 +57,7 @@ def test_time_of_earlier_attempts_counts_towards_the_limit(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("deaf", [[], [{"deaf": True}]])
 def test_an_endless_loop_is_stalled_and_its_living_model_kept(desk: Desk, deaf: list[dict[str, Any]]) -> None:
-    job = desk.run([*deaf, {"say": PROGRESS}, *MODEL, {"spin": True}], stall_s=0.5)
+    job = desk.run([*deaf, {"say": PROGRESS}, *BEST, {"spin": True}], stall_s=0.5)
     assert (job.status, code(job)) == ("failed", "stalled")
     assert job.error is not None and job.error["value"] > job.error["limit"] == 0.5
     assert job.model_id is not None

@@ -34,7 +34,12 @@ def everything_below(kind: type[ChaosError]) -> list[type[ChaosError]]:
         Ready(),
         Stage(stage="training"),
         Progress(update=3, total=9, metrics=(Measurement(name="loss", step=3, value=0.1),)),
-        CheckpointSaved(file="checkpoint-3", update=3),
+        CheckpointSaved(
+            file="checkpoint-3",
+            update=3,
+            best=True,
+            model=ArtifactMade(kind="model", file="3-m", name="m", media_type="x/y", facts={"parameter_count": 1}),
+        ),
         ArtifactMade(kind="figure", file="a.svg", name="a.svg", media_type="image/svg+xml"),
         Failed(problem=Diverged("the loss is nan", update=7).problem()),
     ],

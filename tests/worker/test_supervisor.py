@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from chaos_core.errors import CheckpointUnreadable, Diverged, OutOfMemory, RunError
 from chaos_store import artifacts, checkpoints, commands, trained
 from chaos_store.tables import Blob, BlobChunk, Job, Metric
-from tests.worker.desk import CHECKPOINT, DONE, MODEL, PROGRESS, Desk, made, saved
+from tests.worker.desk import BEST, CHECKPOINT, DONE, MODEL, PROGRESS, Desk, saved, saved_best
 from worker.protocol import EXIT_INTERRUPTED, exit_code
 
 PATIENT: list[dict[str, Any]] = [{"say": PROGRESS}, {"sleep": 30}]
@@ -38,7 +38,7 @@ def test_a_finished_run_is_stored_with_its_numbers(desk: Desk) -> None:
 
 def test_a_problem_said_by_the_runner_ends_the_job_but_keeps_its_living_model(desk: Desk) -> None:
     problem = {"code": "diverged", "title": "Training diverged", "detail": "the loss is nan", "remedy": "Clip."}
-    job = desk.run([*MODEL, {"say": {"type": "error", "problem": problem}}, {"exit": 81}])
+    job = desk.run([*BEST, {"say": {"type": "error", "problem": problem}}, {"exit": 81}])
     assert (job.status, job.error) == ("failed", problem)
     assert job.model_id is not None
 
@@ -115,7 +115,7 @@ def test_a_supervisor_that_lost_its_lease_kills_its_runner_and_writes_nothing(de
 
 
 def test_the_newest_checkpoints_and_the_best_are_kept(desk: Desk) -> None:
-    job = desk.run([*saved(1), *saved(2, best=True), *saved(3), *saved(4), *saved(5), *DONE])
+    job = desk.run([*saved(1), *saved_best(2), *saved(3), *saved(4), *saved(5), *DONE])
     assert [(kept.update, kept.best) for kept in desk.checkpoints(job.id)] == [(5, False), (4, False), (2, True)]
 
 
@@ -174,8 +174,14 @@ def test_a_job_whose_series_is_damaged_fails_with_that_reason(desk: Desk) -> Non
 
 
 @pytest.mark.parametrize("ending", [{"segfault": True}, {"exit": 81}])
-def test_the_last_living_model_of_a_failed_job_remains_usable(desk: Desk, ending: dict[str, Any]) -> None:
-    job = desk.run([*made("first", "1.bin"), *made("second", "2.bin"), ending], max_attempts=1)
+def test_the_best_model_of_a_failed_job_remains_usable_whatever_attempt_made_it(
+    desk: Desk, ending: dict[str, Any]
+) -> None:
+    job_id = desk.submit([*saved_best(1, "first"), *saved_best(2, "second"), *saved(3), {"exit": 1}], max_attempts=1)
+    desk.attempt(job_id)
+    desk.rewrite(job_id, [ending])
+    desk.attempt(job_id)
+    job = desk.job(job_id)
     assert job.status == "failed" and job.model_id is not None
     with desk.database.read() as session:
         model = session.scalars(trained.get(desk.project_id, job.model_id)).one()
@@ -185,5 +191,5 @@ def test_the_last_living_model_of_a_failed_job_remains_usable(desk: Desk, ending
 
 
 def test_a_lost_attempt_with_others_left_names_no_model_yet(desk: Desk) -> None:
-    job = desk.run([*MODEL, {"segfault": True}])
+    job = desk.run([*BEST, {"segfault": True}])
     assert (job.status, job.model_id) == ("queued", None)

@@ -8,7 +8,9 @@ from chaos_core.training import REPORTS, Step, Trainer, Validated
 
 from ..protocol import CheckpointSaved, Measurement, Progress
 from .channel import Channel
+from .modelfile import write_model
 from .work import NO_ROOM, complain
+from .writing import write_whole
 
 FLUSH_S = 0.25
 
@@ -46,7 +48,10 @@ class Reporter:
             self._flush()
 
     def save(self, *, best: bool = False) -> None:
-        """What was measured, then the state; a disk without room leaves the training with the state saved before."""
+        """What was measured, then the state, with its model where it is the best so far.
+
+        A disk without room leaves the training with the state saved before.
+        """
         self._flush()
         if not self._unsaved:
             return
@@ -54,13 +59,14 @@ class Reporter:
         file = f"checkpoint-{self._saved}"
         try:
             write_whole(self._folder / file, self._trainer.checkpoint())
+            model = write_model(self._folder, self._trainer.fitted()) if best else None
         except OSError as error:
             if error.errno not in NO_ROOM:
                 raise
             complain(f"no room for the checkpoint at update {self._trainer.update}: {error}\n")
             return
         self._unsaved = False
-        self._channel.send(CheckpointSaved(file=file, update=self._trainer.update, best=best))
+        self._channel.send(CheckpointSaved(file=file, update=self._trainer.update, best=best, model=model))
 
     def _flush(self) -> None:
         self._channel.send(Progress(update=self._update, total=self._trainer.total, metrics=tuple(self._pending)))
@@ -72,14 +78,3 @@ class Reporter:
         for name, value in values.items():
             if value is not None and math.isfinite(value):
                 self._pending.append(Measurement(name=name, step=update, value=value))
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """All of the file or nothing: its reader may come at any moment."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_bytes(content)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
-    part.rename(path)

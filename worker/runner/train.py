@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from chaos_core.analysis import Analysis
-from chaos_core.errors import RunError
 from chaos_core.figures import attractor_figure, divergence_figure
-from chaos_core.fitted import Fitted, config, to_safetensors
+from chaos_core.fitted import Fitted
 from chaos_core.generation import free_latent, read_out
 from chaos_core.pipeline import evaluate
 from chaos_core.planning import plan as make_plan
@@ -25,9 +24,9 @@ from .analyse import make_analysis, read_series
 from .channel import Channel
 from .drawing import send_figure
 from .floors import score_baselines
-from .reporting import Reporter, write_whole
+from .modelfile import model_name, write_model
+from .reporting import Reporter
 
-MODEL_FILE = "model.safetensors"
 TRAJECTORY_FILE = "trajectory.npz"
 MOST_STORED_STEPS = 100_000
 
@@ -44,12 +43,12 @@ def train_job(folder: Path, job: JobFile, channel: Channel) -> None:
     scores = evaluate(fitted, test, evaluation=plan.evaluation)
     floors = score_baselines(series, plan)
     channel.send(Stage(stage="storing"))
-    _send_model(folder, fitted, channel)
+    channel.send(write_model(folder, fitted))
     steps = min(round(plan.evaluation.run_factor * test.length), MOST_STORED_STEPS)
     generated = settled(_send_trajectory(folder, fitted, steps, channel), plan.evaluation.discard_share)
     channel.send(Stage(stage="drawing"))
     figure = attractor_figure(
-        longest_run(test).x, generated, series.names, series.dt, f"{_name(fitted)}, seed {job.seed}"
+        longest_run(test).x, generated, series.names, series.dt, f"{model_name(fitted)}, seed {job.seed}"
     )
     send_figure(folder, channel, "attractor", figure)
     if analysis is not None:
@@ -76,13 +75,12 @@ def _fit(folder: Path, job: JobFile, series: Series, plan: Plan, channel: Channe
     trainer = Trainer(series, plan, job.seed, state)
     started = {"kernel": trainer.kernel, "device": trainer.device, "update": trainer.update, "total": trainer.total}
     channel.send(TrainingStarted.model_validate(started))
-    _train(folder, job, trainer, Reporter(channel, trainer, folder), channel)
+    _train(job, trainer, Reporter(channel, trainer, folder), channel)
     return trainer.fitted()
 
 
-def _train(folder: Path, job: JobFile, trainer: Trainer, reporter: Reporter, channel: Channel) -> None:
+def _train(job: JobFile, trainer: Trainer, reporter: Reporter, channel: Channel) -> None:
     """Saves at each new best, after each period, when asked to stop, and at the end."""
-    _send_survivor(folder, trainer, channel)
     save_at = time.monotonic() + job.checkpoint_s
     with channel.patience() as stop_requested:
         for event in trainer:
@@ -91,37 +89,9 @@ def _train(folder: Path, job: JobFile, trainer: Trainer, reporter: Reporter, cha
             if best or stopping or time.monotonic() >= save_at:
                 reporter.save(best=best)
                 save_at = time.monotonic() + job.checkpoint_s
-            if best:
-                _send_survivor(folder, trainer, channel)
             if stopping:
                 return
         reporter.save()
-
-
-def _send_survivor(folder: Path, trainer: Trainer, channel: Channel) -> None:
-    """The best state that was alive remains usable, however the training ends; at first there is none."""
-    try:
-        fitted = trainer.fitted()
-    except RunError:
-        return
-    _send_model(folder, fitted, channel)
-
-
-def _send_model(folder: Path, fitted: Fitted, channel: Channel) -> None:
-    """A file of its own each time: the supervisor may still hold the one before."""
-    file = f"{fitted.provenance['update']}-{MODEL_FILE}"
-    write_whole(folder / file, to_safetensors(fitted))
-    facts = {
-        "name": _name(fitted),
-        "config": config(fitted),
-        "parameter_count": sum(int(value.size) for value in fitted.params.values()),
-    }
-    media_type = "application/vnd.safetensors"
-    channel.send(ArtifactMade(kind="model", file=file, name=MODEL_FILE, media_type=media_type, facts=facts))
-
-
-def _name(fitted: Fitted) -> str:
-    return str(config(fitted)["cell"])
 
 
 def _send_trajectory(folder: Path, fitted: Fitted, steps: int, channel: Channel) -> Floats:
