@@ -55,6 +55,7 @@ STATUS: dict[type[core.ChaosError], int] = {
     core.Stalled: 500,
     core.TimeLimit: 500,
     core.DiskLimit: 500,
+    core.DeviceUnavailable: 422,
     core.CheckpointUnreadable: 500,
     core.RunnerCrashed: 500,
     store.StoreError: 500,

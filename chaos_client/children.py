@@ -2,11 +2,13 @@
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from chaos_client.failures import ServeError
@@ -18,6 +20,7 @@ STEADY_WHERE_KILLED_S = 3.0
 GIVE_UP_AFTER = 12
 LAST_LINES = 15
 LOG_TAIL_BYTES = 8192
+MOST_LOG_BYTES = 32 * 1024 * 1024
 PR_SET_PDEATHSIG = 1
 
 
@@ -73,6 +76,7 @@ class Child:
 
     def watch(self) -> str | None:
         """Starts the child again when it is dead and its backoff is over; returns what happened, if anything."""
+        self._shorten_log()
         if self.alive:
             return None
         now = time.monotonic()
@@ -105,6 +109,13 @@ class Child:
         with self.log.open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
             return "\n".join(log.read().decode(errors="replace").splitlines()[-LAST_LINES:])
+
+    def _shorten_log(self) -> None:
+        """One file of older lines stays; the child appends, so it goes on at the start of the emptied file."""
+        with suppress(OSError):
+            if self.log.stat().st_size > MOST_LOG_BYTES:
+                shutil.copyfile(self.log, self.log.with_suffix(".1.log"))
+                os.truncate(self.log, 0)
 
     def stop(self) -> None:
         if self._process is None or self._process.poll() is not None:

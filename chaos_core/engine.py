@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 
 from chaos_core.cells import Cell
-from chaos_core.errors import Inconsistent
+from chaos_core.errors import DeviceUnavailable
 from chaos_core.kernels import SCANS, Kernel, choose
 from chaos_core.kernels.fused import NativeStep, supports
 from chaos_core.losses import mse
@@ -141,7 +141,7 @@ def make_engine(plan: Plan, x: Floats, params: NumpyParams) -> Engine:
         params: start values by name.
 
     Raises:
-        Inconsistent: CUDA was asked for and is not there.
+        DeviceUnavailable: CUDA was asked for and is not there.
     """
     device = _device(plan.training.device)
     refusal = supports(plan.cell, plan.observation, plan.training.dtype.value)
@@ -155,5 +155,5 @@ def make_engine(plan: Plan, x: Floats, params: NumpyParams) -> Engine:
 
 def _device(asked: Device) -> str:
     if asked is Device.CUDA and not torch.cuda.is_available():
-        raise Inconsistent("the plan asks for CUDA and this machine has none")
+        raise DeviceUnavailable("the plan asks for CUDA and this machine has none", device=asked.value)
     return "cuda" if asked is not Device.CPU and torch.cuda.is_available() else "cpu"

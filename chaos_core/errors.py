@@ -310,6 +310,14 @@ class TimeLimit(RunError):
     remedy = "Ask for fewer updates or shorter sequences."
 
 
+class DeviceUnavailable(RunError):
+    """The plan asks for a device that the worker's machine lacks; field `device`."""
+
+    code = "device_unavailable"
+    title = "The device asked for is not there"
+    remedy = "Leave `training.device` to `auto`, ask for `cpu`, or start a worker on a machine with CUDA."
+
+
 class CheckpointUnreadable(RunError):
     """A checkpoint that does not belong to this plan or is damaged."""
 

@@ -155,6 +155,7 @@ EXIT_CODES: dict[str, int] = {
     "checkpoint_unreadable": 87,
     "runner_crashed": 88,
     "disk_limit": 89,
+    "device_unavailable": 90,
 }
 """One code per RunError; everything that blames the data or the spec ends with EXIT_REFUSED."""
 

@@ -72,6 +72,23 @@ def test_a_child_that_others_kill_now_and_then_is_never_given_up(
     probe.stop()
 
 
+def test_a_long_log_is_set_aside_once_and_the_child_writes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chaos_client.children.MOST_LOG_BYTES", 2000)
+    talks = "import time\nfor n in range(10**6): print(n, flush=True); time.sleep(0.001)"
+    chatty = child((sys.executable, "-c", talks), tmp_path)
+    chatty.start()
+    older = chatty.log.with_suffix(".1.log")
+
+    def set_aside() -> bool:
+        chatty.watch()
+        return older.exists() and 0 < chatty.log.stat().st_size < older.stat().st_size
+
+    until(set_aside)
+    chatty.stop()
+    last, first = older.read_text().split()[-1], chatty.log.read_text().split()[0]
+    assert int(last) < int(first) < int(last) + 100
+
+
 def test_a_child_that_cannot_be_started_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chaos_client.children.FIRST_BACKOFF_S", 0.0)
     program = tmp_path / "program"

@@ -6,7 +6,15 @@ import torch
 
 from chaos_core.analysis import Analysis, analyse
 from chaos_core.engine import TorchEngine, layout, make_engine
-from chaos_core.errors import CheckpointUnreadable, Collapsed, Diverged, Exploded, Inconsistent, TooShort
+from chaos_core.errors import (
+    CheckpointUnreadable,
+    Collapsed,
+    DeviceUnavailable,
+    Diverged,
+    Exploded,
+    Inconsistent,
+    TooShort,
+)
 from chaos_core.initialise import draw
 from chaos_core.kernels import Kernel
 from chaos_core.native import library
@@ -77,7 +85,7 @@ def test_kernel_and_device_are_named(series: Series, analysis: Analysis) -> None
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_cuda_where_there_is_none_is_refused(series: Series, analysis: Analysis) -> None:
-    with pytest.raises(Inconsistent):
+    with pytest.raises(DeviceUnavailable):
         Trainer(series, made(analysis, NATIVE, device="cuda"))
 
 

@@ -57,7 +57,7 @@ def test_a_training_at_its_limit_leaves_a_checkpoint_and_the_worker_goes_on(benc
     assert greedy.error is not None and greedy.error["code"] == "out_of_memory"
     elsewhere = {**TRAINING, "training": {**TRAINING["training"], "device": "cuda"}}
     refused = bench.finish(bench.post(elsewhere))
-    assert refused.error is not None and refused.error["code"] == "inconsistent_spec", "this machine has no CUDA"
+    assert refused.error is not None and refused.error["code"] == "device_unavailable", "this machine has no CUDA"
     assert bench.finish(bench.post(TRAINING)).status == "succeeded"
     with bench.database.read() as session:
         kept = session.scalars(checkpoints.usable(slow.id)).all()
