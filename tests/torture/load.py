@@ -77,14 +77,14 @@ class Load:
 
     def submit(self, jobs: int, seconds: float) -> None:
         """Until so many jobs are accepted or the time is over; never far ahead of the service."""
-        until, done = time.monotonic() + seconds, len(self.accepted.jobs())
+        until, number = time.monotonic() + seconds, 0
         ahead = min(max(jobs // 5, OUTSTANDING[0]), OUTSTANDING[1])
-        for number in range(1, jobs + 1 - done):
-            while self.outstanding() >= ahead and time.monotonic() < until:
+        while len(self.accepted.jobs()) < jobs and time.monotonic() < until:
+            if self.outstanding() >= ahead:
                 time.sleep(0.2)
-            if time.monotonic() >= until:
-                return
-            self._one(number)
+            else:
+                number += 1
+                self._one(number)
 
     def _one(self, number: int) -> None:
         if number % TRAIN_EVERY == 3:
