@@ -21,6 +21,7 @@ from worker.protocol import (
     JOB_FILE,
     SERIES_FILE,
     AnalysisMade,
+    ArtifactMade,
     Assignment,
     CheckpointSaved,
     Failed,
@@ -100,6 +101,20 @@ def test_each_new_best_state_is_saved_with_its_model(runner: Runner, tmp_path: P
     assert best.best and best.model is not None and (folder / best.file).stat().st_size > 0
     fitted = from_safetensors((folder / best.model.file).read_bytes())
     assert fitted.provenance["update"] == best.update
+
+
+def test_a_runner_names_each_file_once_also_where_the_last_state_is_the_best(runner: Runner, tmp_path: Path) -> None:
+    """The supervisor takes a file away as soon as it is stored, which may be while the runner writes the next."""
+    short = {**LONG_TRAINING, "training": {**LONG_TRAINING["training"], "updates": 6000, "restarts": 0}}
+    spec = Spec.model_validate(short).model_dump(mode="json", exclude_unset=True)
+    runner.give(job_folder(tmp_path / "job", "train", spec=spec))
+    heard = listen(runner)
+    saved = [message for message in heard if isinstance(message, CheckpointSaved)]
+    made = [message for message in heard if isinstance(message, ArtifactMade)]
+    made += [message.model for message in saved if message.model is not None]
+    files = [message.file for message in (*saved, *made)]
+    assert len([file for file in files if "model" in file]) == 2
+    assert len(files) == len(set(files))
 
 
 def test_a_checkpoint_of_another_training_is_refused(runner: Runner, tmp_path: Path) -> None:

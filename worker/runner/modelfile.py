@@ -14,9 +14,8 @@ def model_name(fitted: Fitted) -> str:
     return str(config(fitted)["cell"])
 
 
-def write_model(folder: Path, fitted: Fitted) -> ArtifactMade:
-    """A file of its own each time: the supervisor may still hold the one before."""
-    file = f"{fitted.provenance['update']}-{MODEL_FILE}"
+def write_model(folder: Path, fitted: Fitted, *, file: str = MODEL_FILE) -> ArtifactMade:
+    """Each `file` is told of once, since the supervisor takes it away."""
     write_whole(folder / file, to_safetensors(fitted))
     facts = {
         "name": model_name(fitted),

@@ -59,10 +59,11 @@ class Reporter:
         file = f"checkpoint-{self._saved}"
         try:
             write_whole(self._folder / file, self._trainer.checkpoint())
-            model = write_model(self._folder, self._trainer.fitted()) if best else None
+            model = write_model(self._folder, self._trainer.fitted(), file=f"{file}-model") if best else None
         except OSError as error:
             if error.errno not in NO_ROOM:
                 raise
+            (self._folder / file).unlink(missing_ok=True)
             complain(f"no room for the checkpoint at update {self._trainer.update}: {error}\n")
             return
         self._unsaved = False
