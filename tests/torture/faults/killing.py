@@ -10,6 +10,9 @@ from tests.torture.processes import alive, frozen, runs, send, until
 from tests.torture.scene import ENDLESS, LONG, Scene
 from tests.torture.services import Embedded
 
+UPDATES_PER_KILL = 15_000
+"""About two seconds; a checkpoint comes every half."""
+
 LIMITS_S = {"runner": 3.0, "worker": 10.0, "api": 5.0, "broker": 5.0, "postgres": 15.0}
 
 
@@ -22,8 +25,10 @@ def training_runner(stage: Scene, job_id: str) -> psutil.Process:
 
 def runner20(stage: Scene) -> None:
     """kill -9 of the runner of one job, twenty times: weights and metrics as unbroken."""
-    stage.load.make_reference(LONG, 0)
-    job_id, times, waits = stage.train(LONG), stage.times(20), []
+    times, waits = stage.times(20), []
+    spec = {**LONG, "training": {**LONG["training"], "updates": max(60_000, UPDATES_PER_KILL * times)}}
+    stage.load.make_reference(spec, 0)
+    job_id = stage.train(spec)
     for number in range(1, times + 1):
         stage.wait_training(job_id)
         before = stage.client.job(job_id)
