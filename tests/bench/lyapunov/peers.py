@@ -57,6 +57,15 @@ PEERS: dict[str, Callable[[Any, float, int], float]] = {
 }
 
 
+def attempt(estimate: Callable[[Any, float, int], float], x: Any, period: float, lag: int) -> dict[str, Any]:
+    """A value, or the reason why there is none, which is shown and counts as wrong."""
+    try:
+        value = estimate(x, period, lag)
+    except Exception as error:
+        return {"value": None, "reason": repr(error)[:200]}
+    return {"value": value} if np.isfinite(value) else {"value": None, "reason": f"the answer is {value}"}
+
+
 def main(series: Path, answers: Path) -> None:
     warnings.simplefilter("ignore")
     held = np.load(series)
@@ -68,13 +77,8 @@ def main(series: Path, answers: Path) -> None:
         found[name] = {}
         for peer, estimate in PEERS.items():
             began = time.perf_counter()
-            try:
-                value: float | None = estimate(held[name], float(period), int(lag))
-            except Exception:
-                value = None
-            if value is not None and not np.isfinite(value):
-                value = None
-            found[name][peer] = {"value": value, "seconds": time.perf_counter() - began}
+            found[name][peer] = attempt(estimate, held[name], float(period), int(lag))
+            found[name][peer]["seconds"] = time.perf_counter() - began
     answers.write_text(json.dumps(found))
 
 

@@ -35,7 +35,9 @@ def accuracy(found: list[Estimate]) -> str:
 
 def intervals(found: list[Estimate]) -> str:
     """Share of the 90 % intervals that hold the truth, and their median width as a share of the value."""
-    held = [e for e in found if e.low is not None and e.high is not None and e.value is not None and e.value > 0]
-    inside = np.mean([e.low <= e.true <= e.high for e in held if e.low is not None and e.high is not None])
-    width = np.median([(e.high - e.low) / e.value for e in held if e.high and e.low is not None and e.value])
+    held = [(e.low, e.high, e.value, e.true) for e in found]
+    ends = np.array([row for row in held if None not in row], float)
+    ends = ends[ends[:, 2] > 0]
+    low, high, value, true = ends.T
+    inside, width = np.mean((low <= true) & (true <= high)), np.median((high - low) / value)
     return f"{inside:.0%} | {width:.0%}"
