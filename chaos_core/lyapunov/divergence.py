@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chaos_core.lyapunov.neighbours import Orbit, nearest
-from chaos_core.typing import Floats, Ints
+from chaos_core.lyapunov.neighbours import Orbit, log_distances, nearest
+from chaos_core.typing import Floats
 
 __all__ = ["Divergence", "divergence", "scaling_region"]
 
@@ -68,16 +68,6 @@ def _slopes(curves: Floats, start: int, stop: int) -> Floats:
     return np.asarray((curves[..., start : stop + 1] * k).sum(axis=-1) / (k * k).sum(), np.float64)
 
 
-def _log_distances(orbit: Orbit, here: Ints, there: Ints, horizon: int) -> Floats:
-    logs = np.full((len(here), horizon + 1), np.nan)
-    for k in range(horizon + 1):
-        gap = orbit.z[here + k] - orbit.z[there + k]
-        square = np.einsum("ij,ij->i", gap, gap)
-        positive = square > 0
-        logs[positive, k] = 0.5 * np.log(square[positive])
-    return logs
-
-
 def _saturation(orbit: Orbit, theiler: int) -> float:
     rng = np.random.default_rng(0)
     first, second = rng.integers(0, orbit.length, (2, 4000))
@@ -121,7 +111,7 @@ def divergence(
         return None
     gaps = np.linalg.norm(orbit.z[here] - orbit.z[there], axis=1)
     close = gaps <= np.quantile(gaps, CLOSEST)
-    logs = _log_distances(orbit, here[close], there[close], horizon)
+    logs = log_distances(orbit, here[close], there[close], horizon)
     groups = np.array([np.nanmean(part, axis=0) for part in np.array_split(logs, GROUPS)])
     curve, saturation = np.nanmean(logs, axis=0), _saturation(orbit, theiler)
     regions = [scaling_region(curve, saturation, period, m, s) for m, s in zip(margins, skips, strict=True)]

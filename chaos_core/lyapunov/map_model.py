@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
-from chaos_core.lyapunov.neighbours import Orbit
+from chaos_core.lyapunov.neighbours import Orbit, near
 from chaos_core.typing import Floats, Ints
 
 __all__ = ["MapExponent", "MapModel", "fit_map", "tangent_growth"]
@@ -142,10 +141,9 @@ class MapExponent:
 def _tangents(orbit: Orbit, rows: Ints, directions: int) -> Floats:
     """(B, D, directions) orthonormal bases of the local tangent planes: principal axes of 30 near states."""
     library = orbit.z[:: max(1, orbit.length // 10_000)]
-    _, index = cKDTree(library).query(orbit.z[rows], k=min(30, len(library)))
-    near = library[index]
-    near = near - near.mean(axis=1, keepdims=True)
-    _, axes = np.linalg.eigh(np.einsum("nki,nkj->nij", near, near))
+    cloud = library[near(library, orbit.z[rows], 30)]
+    cloud = cloud - cloud.mean(axis=1, keepdims=True)
+    _, axes = np.linalg.eigh(np.einsum("nki,nkj->nij", cloud, cloud))
     return np.asarray(axes[:, :, -directions:], np.float64)
 
 

@@ -1,14 +1,15 @@
-"""States along one or several runs, and which states come back near which."""
+"""States along one or several runs, which states come back near which, and how their paths part."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
+from chaos_core.lyapunov import tree
+from chaos_core.native import neighbours as native
 from chaos_core.typing import Floats, Ints
 
-__all__ = ["Orbit", "nearest"]
+__all__ = ["Orbit", "log_distances", "near", "nearest"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +47,8 @@ class Orbit:
 def nearest(orbit: Orbit, references: Ints, theiler: int, horizon: int) -> Ints:
     """The nearest state of each reference that is not its own past or future and that lives as long.
 
-    More and more candidates are asked of a k-d tree until one lies outside the Theiler window at a distance above
-    zero (equal states, as rounded data have them, never part and tell nothing).
+    Equal states, as rounded data have them, never part and tell nothing: they are passed over. Of two states equally
+    near the earlier one is taken.
 
     Args:
         orbit: the states.
@@ -60,23 +61,52 @@ def nearest(orbit: Orbit, references: Ints, theiler: int, horizon: int) -> Ints:
 
     Source: M. T. Rosenstein, J. J. Collins, C. J. De Luca (1993), doi:10.1016/0167-2789(93)90009-P.
     """
-    library = np.flatnonzero(orbit.room >= horizon)
-    partner = np.full(len(references), -1, np.int64)
-    if library.size == 0:
-        return partner
-    tree = cKDTree(orbit.z[library])
-    open_ = np.arange(len(references))
-    limit = min(library.size, 2 * theiler + 2 + 64)
-    candidates = min(limit, 8)
-    while open_.size:
-        rows = references[open_]
-        distance, index = tree.query(orbit.z[rows], k=candidates)
-        found = library[index.reshape(len(rows), -1)]
-        allowed = (np.abs(found - rows[:, None]) > theiler) & (distance.reshape(found.shape) > 0)
-        done = allowed.any(axis=1)
-        partner[open_[done]] = found[done, allowed[done].argmax(axis=1)]
-        open_ = open_[~done]
-        if candidates == limit:
-            break
-        candidates = min(limit, 4 * candidates)
-    return partner
+    rows, points = np.flatnonzero(orbit.room >= horizon), orbit.z[references]
+    found = native.search(orbit.z, rows, points, 1, own=references, window=theiler)
+    if found is None:
+        found = tree.search(orbit.z, rows, points, 1, own=references, window=theiler)
+    return found[:, 0]
+
+
+def near(library: Floats, points: Floats, count: int) -> Ints:
+    """The states of a library that are nearest to each point, a state equal to the point included.
+
+    Args:
+        library: (T, D) states, 1 or more.
+        points: (R, D) states.
+        count: how many for each, 1 or more.
+
+    Returns:
+        (R, min(count, T)) rows of the library by distance, then by row.
+
+    Raises:
+        ValueError: nothing is asked for, or of nothing.
+    """
+    rows, most = np.arange(len(library)), min(count, len(library))
+    if most < 1:
+        raise ValueError(f"library and count must be 1 or more, got {len(library)} and {count}")
+    found = native.search(library, rows, points, most)
+    return tree.search(library, rows, points, most) if found is None else found
+
+
+def log_distances(orbit: Orbit, here: Ints, there: Ints, horizon: int) -> Floats:
+    """ln |z[here + k] - z[there + k]| along pairs of paths, k = 0..horizon.
+
+    Args:
+        orbit: the states.
+        here: (R,) first rows.
+        there: (R,) first rows of the other paths.
+        horizon: last k, 0 or more.
+
+    Returns:
+        (R, horizon + 1), NaN where the two states are equal.
+
+    Raises:
+        IndexError: a path leads beyond the last row.
+    """
+    logs = native.path_squares(orbit.z, here, there, horizon)
+    if logs is None:
+        logs = tree.path_squares(orbit.z, here, there, horizon)
+    np.log(logs, out=logs)
+    logs *= 0.5
+    return logs
