@@ -201,7 +201,7 @@ def analyse(series: Series) -> Analysis:
     if finding is None:
         finding = judge(prepared, found)
     finding = Finding(finding.verdict, (*finding.reasons, *prepared.notes))
-    facts["map_error_ratio"] = found.model.error_ratio
+    facts["map_error_ratio"] = found.evidence.error_ratio
     facts["lambda_map_per_step"] = found.by_map
     facts["lambda_divergence_per_step"] = found.by_divergence
     facts["curve"] = _curve(found.curve, prepared.stride) if found.curve is not None else None

@@ -5,11 +5,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chaos_core.embedding import Embedding, delay_embed, unit_variance
 from chaos_core.lyapunov import tree
 from chaos_core.native import neighbours as native
 from chaos_core.typing import Floats, Ints
 
 __all__ = ["Orbit", "log_distances", "near", "nearest"]
+
+MOST_STATES = 40_000
+MOST_STATES_WIDE = 10_000
+WIDE = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +35,18 @@ class Orbit:
         """Lays runs of (T_i, D) states end to end."""
         room = [np.arange(len(run) - 1, -1, -1, dtype=np.int64) for run in runs]
         return cls(np.concatenate(runs), np.concatenate(room))
+
+    @classmethod
+    def embedded(cls, runs: Sequence[Floats], embedding: Embedding) -> "Orbit":
+        """The states that runs (T_i, N) make up in a delay embedding, each coordinate scaled to unit variance.
+
+        Of more than 40 000 (of more than eight coordinates: 10 000) the first of each run are taken in proportion.
+        """
+        states = [delay_embed(run, embedding) for run in runs if len(run) > embedding.rows_lost + 2]
+        most = MOST_STATES_WIDE if states[0].shape[1] > WIDE else MOST_STATES
+        share = min(1.0, most / sum(len(run) for run in states))
+        orbit = cls.of([run[: max(2, int(share * len(run)))] for run in states])
+        return cls(unit_variance(orbit.z), orbit.room)
 
     @property
     def length(self) -> int:

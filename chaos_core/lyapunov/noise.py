@@ -6,7 +6,7 @@ from scipy.signal import savgol_coeffs, savgol_filter, welch
 from chaos_core.embedding import unit_variance
 from chaos_core.typing import Floats
 
-__all__ = ["best_window", "noise_levels", "smooth"]
+__all__ = ["best_window", "noise_levels", "passed_share", "smooth"]
 
 
 ORDER = 3
@@ -40,6 +40,11 @@ def smooth(x: Floats, window: int) -> Floats:
     if window <= ORDER or window > len(x):
         return x
     return np.asarray(savgol_filter(x, window, ORDER, axis=0), np.float64)
+
+
+def passed_share(window: int) -> float:
+    """Share of the variance of white noise that `smooth` lets through: the sum of the squared weights."""
+    return 1.0 if window <= ORDER else float((savgol_coeffs(window, ORDER) ** 2).sum())
 
 
 def best_window(x: Floats, levels: Floats, longest: int) -> int:

@@ -1,14 +1,13 @@
 """From a series as it was sent to states that both estimators can use: runs, clock, noise, embedding, thinning."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from chaos_core.embedding import Embedding, delay_embed, unit_variance
+from chaos_core.embedding import Embedding
 from chaos_core.errors import TooShort
+from chaos_core.lyapunov.cleaning import DIRECTIONS, FULL_STATE, clean_runs, filter_runs, thinning
 from chaos_core.lyapunov.neighbours import Orbit
-from chaos_core.lyapunov.noise import best_window, noise_levels, smooth
 from chaos_core.reconstruction import MAP_PERIOD, choose_embedding, dominant_period, theiler_window
 from chaos_core.series import Series
 from chaos_core.typing import Floats
@@ -19,14 +18,7 @@ __all__ = ["Prepared", "prepare"]
 ROWS_NEEDED = 200
 MOST_ROWS = 120_000
 MOST_STATES = 40_000
-MOST_STATES_WIDE = 10_000
-WIDE = 8
 MOST_COORDINATES = 24
-ROWS_PER_PERIOD = 40
-FINE_PERIOD = 12.0
-NOTABLE_NOISE = 0.005
-WIDER = 1.5
-"""Derivatives need a longer filter than the series itself does; measured on 24 flows with 2 % and 10 % noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,13 +27,17 @@ class Prepared:
 
     Args:
         raw: (T, N) the longest complete run as it was sent.
-        clean: (T, N) the same run, smoothed.
-        orbit: states of all runs, every `stride`-th row, each coordinate scaled to unit variance.
+        clean: (T, N) the same run, filtered.
+        filtered: (T_i, N) every `stride`-th row of all runs, scaled, as the filter left them.
+        runs: (T_i, K) every `stride`-th row of all runs, scaled, without noise; K = N, or the leading principal
+            components of very many channels.
+        denoised: whether these two differ.
+        orbit: the states that the runs make up.
         stride: rows of the series per row of the orbit.
         period: dominant period, rows of the series.
         levels: (N,) observation noise of each channel as a share of its standard deviation; 0 where there is none or
             where it cannot be told from the motion.
-        window: rows of the smoothing filter, 1 for none.
+        window: rows of the filter, 1 for none.
         embedding: delay embedding that made the states.
         full_state: the channels themselves are the state.
         rows: rows of the series that were used.
@@ -50,6 +46,9 @@ class Prepared:
 
     raw: Floats
     clean: Floats
+    filtered: tuple[Floats, ...]
+    runs: tuple[Floats, ...]
+    denoised: bool
     orbit: Orbit
     stride: int
     period: float
@@ -74,6 +73,16 @@ class Prepared:
     def is_flow(self) -> bool:
         """Whether successive rows follow a continuous motion."""
         return self.period >= MAP_PERIOD
+
+    @property
+    def orbit_embedding(self) -> Embedding:
+        """The delay embedding in rows of the orbit."""
+        return Embedding(dim=self.embedding.dim, lag=max(1, round(self.embedding.lag / self.stride)))
+
+    @property
+    def directions(self) -> int | None:
+        """Local directions of the motion where the coordinates are delays; None for a full state."""
+        return None if self.full_state else DIRECTIONS
 
 
 def _usable_runs(series: Series) -> tuple[list[Floats], list[str]]:
@@ -102,35 +111,12 @@ def _usable_runs(series: Series) -> tuple[list[Floats], list[str]]:
     return runs, notes
 
 
-def _clean(runs: list[Floats]) -> tuple[list[Floats], Floats, int]:
-    """Smooths all runs alike, as far as the noise found in the longest one demands."""
-    longest = max(runs, key=len)[:MOST_STATES]
-    none = np.zeros(longest.shape[1])
-    period = dominant_period(longest)
-    if period < FINE_PERIOD:
-        return runs, none, 1
-    levels = noise_levels(longest)
-    if np.sqrt((levels**2).mean()) < NOTABLE_NOISE:
-        return runs, none, 1
-    window = best_window(longest, levels, int(period / 2))
-    if window == 1:
-        return runs, none, 1
-    wider = int(WIDER * window) // 2 * 2 + 1
-    return [smooth(run, wider) for run in runs], np.where(levels < NOTABLE_NOISE, 0.0, levels), wider
-
-
-def _thin(states: Sequence[Floats], stride: int) -> list[Floats]:
-    """Every `stride`-th row, and of very long runs the first part in proportion."""
-    thin = [run[::stride] for run in states]
-    most = MOST_STATES_WIDE if thin[0].shape[1] > WIDE else MOST_STATES
-    share = min(1.0, most / sum(len(run) for run in thin))
-    return [run[: max(2, int(share * len(run)))] for run in thin]
-
-
-def _leading(z: Floats) -> tuple[Floats, float]:
-    """The leading principal components of many coordinates, and the share of the variance that they hold."""
+def _leading(runs: list[Floats]) -> tuple[list[Floats], float]:
+    """The leading principal components of many channels, and the share of the variance that they hold."""
+    z = np.concatenate(runs)
     variance, axes = np.linalg.eigh(z.T @ z / len(z))
-    return z @ axes[:, -MOST_COORDINATES:], float(variance[-MOST_COORDINATES:].sum() / variance.sum())
+    share = float(variance[-MOST_COORDINATES:].sum() / variance.sum())
+    return [run @ axes[:, -MOST_COORDINATES:] for run in runs], share
 
 
 def prepare(series: Series) -> Prepared:
@@ -138,7 +124,8 @@ def prepare(series: Series) -> Prepared:
 
     The scale and offset of each channel do not matter. Three and more channels are taken as the state; one channel,
     and two where they do not determine their own future, are delay-embedded. Finely sampled flows are thinned to
-    some 40 rows per period after smoothing, since closer rows add no information about divergence.
+    some 40 rows per period after filtering, since closer rows add no information about divergence. Where there is
+    observation noise, the rows are denoised with the map that they themselves suggest.
 
     Args:
         series: any series; gaps and stretches bound the runs.
@@ -149,40 +136,38 @@ def prepare(series: Series) -> Prepared:
     Source: H. Kantz, T. Schreiber (2004), Nonlinear Time Series Analysis, Cambridge, doi:10.1017/CBO9780511755798.
     """
     raw, notes = _usable_runs(series)
-    runs, levels, window = _clean(raw)
-    longest = max(runs, key=len)[:MOST_STATES]
+    filtered = filter_runs(raw)
+    longest = filtered.longest[:MOST_STATES]
     period = dominant_period(longest)
-    full_state = series.channels >= 3
+    full_state = series.channels >= FULL_STATE
     embedding = Embedding()
     if not full_state:
-        sample = longest[: max(20_000, int(200 * period))][:MOST_STATES]
-        embedding = choose_embedding(sample, period, theiler_window(period))
+        embedding = choose_embedding(longest, period, theiler_window(period))
         full_state = embedding.dim == 1
-    if window > 1:
-        share = 100 * float(np.sqrt((levels**2).mean()))
-        notes.append(f"Observation noise is about {share:.2g} % of the signal's spread; smoothed over {window} rows.")
-    stride = max(1, round(period / ROWS_PER_PERIOD))
-    embedded = [delay_embed(run, embedding) for run in runs if len(run) > embedding.rows_lost + 2 * stride]
-    states = _thin(embedded, stride)
-    orbit = Orbit.of(states)
-    z = unit_variance(orbit.z)
-    if z.shape[1] > MOST_COORDINATES:
-        z, kept = _leading(z)
+    if filtered.levels.any():
+        share = 100 * float(np.sqrt((filtered.levels**2).mean()))
+        notes.append(f"Observation noise of about {share:.2g} % of the signal's spread was taken away first.")
+    cleaned = clean_runs(filtered, period, delays=not full_state)
+    runs = cleaned.runs
+    if series.channels > MOST_COORDINATES:
+        runs, kept = _leading(runs)
         notes.append(
-            f"The states were reduced to {MOST_COORDINATES} principal components, {100 * kept:.3g} % of the variance."
+            f"The channels were reduced to {MOST_COORDINATES} principal components, {kept:.3g} of the variance."
         )
-    orbit = Orbit(z, orbit.room)
-    rows = sum(len(run) for run in runs)
+    stride = thinning(period)
     return Prepared(
-        max(raw, key=len),
-        max(runs, key=len),
-        orbit,
-        stride,
-        period,
-        levels,
-        window,
-        embedding,
-        full_state,
-        rows,
-        tuple(notes),
+        raw=max(raw, key=len),
+        clean=filtered.longest,
+        filtered=tuple(cleaned.filtered),
+        runs=tuple(runs),
+        denoised=cleaned.runs is not cleaned.filtered,
+        orbit=Orbit.embedded(runs, Embedding(dim=embedding.dim, lag=max(1, round(embedding.lag / stride)))),
+        stride=stride,
+        period=period,
+        levels=filtered.levels,
+        window=filtered.window,
+        embedding=embedding,
+        full_state=full_state,
+        rows=sum(len(run) for run in raw),
+        notes=tuple(notes),
     )

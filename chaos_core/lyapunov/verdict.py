@@ -110,7 +110,7 @@ def oscillations(prepared: Prepared) -> Finding | None:
 
 
 def _evidence(prepared: Prepared, found: Exponent) -> list[str]:
-    ratio = found.model.error_ratio
+    ratio = found.evidence.error_ratio
     reasons = [f"The held-out error of a nonlinear map is {ratio:.3g} times that of the best linear map."]
     unit = "period" if prepared.is_flow else "step"
     clock = prepared.period if prepared.is_flow else 1.0
@@ -143,8 +143,8 @@ def judge(prepared: Prepared, found: Exponent) -> Finding:
         needed = int(np.ceil(2 * LEAST_PERIODS * prepared.period))
         short = f"The series holds {periods:.2g} periods of {prepared.period:.4g} rows; {needed} rows would do."
         return Finding(Verdict.UNDECIDED, (short, *reasons))
-    if found.model.error_ratio >= LINEAR_RATIO:
-        if found.model.linear_error < EXACT_ERROR:
+    if found.evidence.error_ratio >= LINEAR_RATIO:
+        if found.evidence.linear_error < EXACT_ERROR:
             exact = "A linear map predicts the series almost exactly: several oscillations, none of them chaotic."
             return Finding(Verdict.QUASI_PERIODIC, (exact, *reasons))
         return Finding(Verdict.STOCHASTIC, (*reasons, "No nonlinear rule connects the rows: linear noise."))
