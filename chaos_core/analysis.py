@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from chaos_core.embedding import Embedding
+from chaos_core.lyapunov.dimension import kaplan_yorke
 from chaos_core.lyapunov.divergence import Divergence
 from chaos_core.lyapunov.fusion import Exponent, estimate_exponent
 from chaos_core.lyapunov.preparation import Prepared, prepare
@@ -14,9 +15,13 @@ from chaos_core.lyapunov.verdict import Finding, Verdict, judge, oscillations, s
 from chaos_core.reconstruction import estimate_lag, theiler_window
 from chaos_core.series import Series
 
-__all__ = ["Analysis", "DivergenceCurve", "Verdict", "analyse"]
+__all__ = ["Analysis", "DivergenceCurve", "Estimate", "Verdict", "analyse"]
 
 LAG_ROWS = 20_000
+NORMAL_90 = 1.645
+WANTED_ERROR = 0.05
+LEAST_PERIODS = 50
+SWEEP = (0.1, 0.2, 1 / 3, 0.5, 2 / 3, 1.0, 1.5)
 
 
 class DivergenceCurve(BaseModel):
@@ -39,6 +44,22 @@ class DivergenceCurve(BaseModel):
     saturation: float
 
 
+class Estimate(BaseModel):
+    """What one way of estimating the largest exponent says.
+
+    Args:
+        source: which map, and whether along the data or in free runs.
+        lambda_per_step: nats per row.
+        believed: whether it counts for the combined value: positive, and within a factor 1.5 of the divergence curve.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    lambda_per_step: float
+    believed: bool
+
+
 class Analysis(BaseModel):
     """Facts about one series. JSON-able: `model_dump(mode="json")` and `model_validate` are inverse.
 
@@ -54,9 +75,17 @@ class Analysis(BaseModel):
             map, which says nothing about the noise.
         lambda_low_per_step, lambda_high_per_step: 90 % interval.
         lambda_max: the same in nats per time unit; None without dt.
-        lambda_divergence_per_step, lambda_map_per_step: what each estimator says alone.
+        lambda_divergence_per_step, lambda_map_per_step: what each estimator says alone, the maps by their median.
+        estimates: each of the maps' answers.
         predictability_time_steps: ln 2 / lambda_max_per_step, rows.
         tau: the predictability time rounded, at least 1: the longest sensible forcing interval.
+        tau_low, tau_high: the same for the ends of the interval of the exponent.
+        tau_sweep: intervals worth trying where one training is not enough: from a tenth of tau to tau and a half.
+        spectrum_per_step: all exponents of the fitted map in free runs, nats per row, the largest first; None where
+            the channels are not the whole state, or the map does not keep to the attractor.
+        kaplan_yorke: the dimension that follows from them.
+        rows_needed: rows with which the sampling error alone would be a twentieth of the exponent (90 %), at least
+            50 periods; None where the data are not chaotic.
         fallback_tau: a decorrelation time to use where there is no tau, rows.
         embedding: delay embedding; dim 1 where the channels are the state.
         flow_or_map: map where a period has fewer than 6 rows.
@@ -81,8 +110,15 @@ class Analysis(BaseModel):
     lambda_max: float | None
     lambda_divergence_per_step: float | None
     lambda_map_per_step: float | None
+    estimates: tuple[Estimate, ...]
     predictability_time_steps: float | None
     tau: PositiveInt | None
+    tau_low: PositiveInt | None
+    tau_high: PositiveInt | None
+    tau_sweep: tuple[PositiveInt, ...]
+    spectrum_per_step: tuple[float, ...] | None
+    kaplan_yorke: float | None
+    rows_needed: PositiveInt | None
     fallback_tau: PositiveInt
     fallback_source: Literal["mutual_information", "autocorrelation"]
     embedding: Embedding
@@ -145,6 +181,10 @@ def _facts(series: Series, prepared: Prepared) -> dict[str, Any]:
         "map_error_ratio": None,
         "lambda_map_per_step": None,
         "lambda_divergence_per_step": None,
+        "estimates": (),
+        "spectrum_per_step": None,
+        "kaplan_yorke": None,
+        "rows_needed": None,
         "curve": None,
         "length": series.length,
         "channels": series.channels,
@@ -153,11 +193,29 @@ def _facts(series: Series, prepared: Prepared) -> dict[str, Any]:
     }
 
 
+def _found(prepared: Prepared, found: Exponent) -> dict[str, Any]:
+    return {
+        "map_error_ratio": found.evidence.error_ratio,
+        "lambda_map_per_step": found.by_map,
+        "lambda_divergence_per_step": found.by_divergence,
+        "estimates": tuple(
+            Estimate(source=one.source, lambda_per_step=one.exponent / prepared.stride, believed=one.believed)
+            for one in found.growths
+        ),
+        "curve": _curve(found.curve, prepared.stride) if found.curve is not None else None,
+    }
+
+
+def _rounded(time: float | None) -> int | None:
+    return None if time is None else max(1, round(time))
+
+
 def _result(
     finding: Finding, exponent: tuple[float | None, float | None, float | None], facts: dict[str, Any]
 ) -> Analysis:
     value, low, high = exponent
-    time = math.log(2) / value if finding.verdict is Verdict.CHAOTIC and value else None
+    chaotic = finding.verdict is Verdict.CHAOTIC
+    time = math.log(2) / value if chaotic and value else None
     return Analysis(
         verdict=finding.verdict,
         reasons=finding.reasons,
@@ -166,7 +224,10 @@ def _result(
         lambda_high_per_step=high,
         lambda_max=value / facts["dt"] if value is not None and facts["dt"] is not None else None,
         predictability_time_steps=time,
-        tau=max(1, round(time)) if time is not None else None,
+        tau=_rounded(time),
+        tau_low=_rounded(math.log(2) / high) if chaotic and high else None,
+        tau_high=_rounded(math.log(2) / low) if chaotic and low else None,
+        tau_sweep=() if time is None else tuple(sorted({max(1, round(share * time)) for share in SWEEP})),
         **facts,
     )
 
@@ -201,8 +262,12 @@ def analyse(series: Series) -> Analysis:
     if finding is None:
         finding = judge(prepared, found)
     finding = Finding(finding.verdict, (*finding.reasons, *prepared.notes))
-    facts["map_error_ratio"] = found.evidence.error_ratio
-    facts["lambda_map_per_step"] = found.by_map
-    facts["lambda_divergence_per_step"] = found.by_divergence
-    facts["curve"] = _curve(found.curve, prepared.stride) if found.curve is not None else None
+    facts |= _found(prepared, found)
+    if finding.verdict is Verdict.CHAOTIC and found.sampling is not None:
+        clock = prepared.period if prepared.is_flow else 1.0
+        rows = prepared.rows * (NORMAL_90 * found.sampling / WANTED_ERROR) ** 2
+        facts["rows_needed"] = math.ceil(max(LEAST_PERIODS * clock, rows))
+    if finding.verdict is Verdict.CHAOTIC and found.spectrum is not None:
+        facts["spectrum_per_step"] = tuple(found.spectrum.tolist())
+        facts["kaplan_yorke"] = kaplan_yorke(found.spectrum)
     return _result(finding, _interval(finding, found, prepared.rows), facts)

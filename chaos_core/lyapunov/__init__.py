@@ -1,5 +1,6 @@
-"""Largest Lyapunov exponent of a measured series: two estimators, their evidence, one answer.
+"""Largest Lyapunov exponent of a measured series: several estimators, their evidence, one answer.
 
-`divergence` follows neighbours apart, `map_model` pushes a tangent vector along the data through a fitted map,
-`noise` finds how much to smooth before either, `verdict` says what kind of dynamics it is and why.
+Reading order: `preparation` makes states of a series, with `cleaning` (`noise` filters, `denoising` uses the motion's
+own rule); `divergence` follows neighbours apart; `map_model` fits a map in the basis of `features`, `growth` pushes
+tangent vectors through it; `fusion` weighs what these say; `verdict` says what kind of dynamics it is and why.
 """

@@ -1,4 +1,7 @@
-"""From runs as they were sent to few, scaled rows without noise."""
+"""From runs as they were sent to few, scaled rows without noise.
+
+Source: for the filter and for what the map adds to it: chaos_core.lyapunov.noise, chaos_core.lyapunov.denoising.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

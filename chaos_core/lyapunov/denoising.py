@@ -32,7 +32,7 @@ def _normal_equations(
     rows, channels = x.shape
     z = delay_embed(x, embedding)[:-1]
     first = embedding.rows_lost
-    change, slopes = model.features.linearised(z, model.weights[:, :channels])
+    change, slopes = model.features.weighed(model.weights[:, :channels])(z)
     missed = (x[first + 1 :] - z[:, :channels] - change) / rule
     slopes[:, range(channels), range(channels)] += 1
     slopes /= rule[:, None]

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from chaos_core.embedding import unit_variance
-from chaos_core.lyapunov.map_model import Features, MapModel, fit_map, tangent_growth
+from chaos_core.lyapunov.features import Features
+from chaos_core.lyapunov.growth import free_growth, tangent_growth
+from chaos_core.lyapunov.map_model import MapModel, fit_map
 from chaos_core.lyapunov.neighbours import Orbit
 from chaos_core.systems import henon, ikeda, logistic, lorenz63, white_noise
 
@@ -26,9 +28,9 @@ def test_the_derivative_of_the_features_is_that_of_finite_differences() -> None:
 
 def test_the_growth_along_a_known_linear_map_is_the_log_of_its_largest_eigenvalue() -> None:
     matrix = np.array([[0.2, 0.0], [0.0, 1.07]])
-    weights = np.zeros((6, 2))
+    weights = np.zeros((10, 2))
     weights[1:3] = (matrix - np.eye(2)).T
-    model = MapModel(Features(np.zeros((0, 2)), 1.0), weights, 1, 0.0, 0.0)
+    model = MapModel(Features(np.zeros((0, 2)), 1.0), weights, 1, 0.0, 0.0, 0.0)
     orbit = Orbit.of([np.random.default_rng(0).standard_normal((500, 2))])
     growth = tangent_growth(orbit, model, block=100, burn_in=50)
     assert growth is not None
