@@ -71,8 +71,8 @@ class RangeNotSatisfiable(ApiError):
 
 class AnalysisMismatch(ApiError):
     code = "analysis_mismatch"
-    title = "The analysis is of another dataset"
-    remedy = "Give an analysis of the same dataset, or leave `analysis_id` out."
+    title = "The analysis is of another series"
+    remedy = "Give an analysis of the same series, or leave `analysis_id` out."
 
 
 class DatabaseUnavailable(ApiError):

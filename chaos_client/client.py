@@ -70,8 +70,10 @@ class Client:
             raise Problem(422, dataset["error"])
         return dataset
 
-    def analyse(self, dataset_id: str) -> Json:
-        analysis: Json = self._send("POST", "/v1/analyses", json={"dataset_id": dataset_id}).json()
+    def analyse(self, dataset_id: str, options: Json | None = None, *, fresh: bool = False) -> Json:
+        """What is known of the series; made anew where the same was not asked before, or with `fresh`."""
+        body = {"dataset_id": dataset_id, "options": options or {}, "fresh": fresh}
+        analysis: Json = self._send("POST", "/v1/analyses", json=body).json()
         return self._wait(f"/v1/analyses/{analysis['id']}", None)
 
     def train(self, dataset_id: str, spec: Json | None = None, *, seed: int = 0, **extra: Any) -> Json:

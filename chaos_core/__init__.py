@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chaos_core.analysis import Analysis as Analysis
     from chaos_core.analysis import analyse as analyse
+    from chaos_core.analysis_options import AnalysisOptions as AnalysisOptions
     from chaos_core.errors import ChaosError as ChaosError
     from chaos_core.fitted import Fitted as Fitted
     from chaos_core.generation import generate as generate
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Analysis": "analysis",
+    "AnalysisOptions": "analysis_options",
     "ChaosError": "errors",
     "Fitted": "fitted",
     "Plan": "spec",

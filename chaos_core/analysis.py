@@ -6,13 +6,14 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
+from chaos_core.analysis_options import AUTOMATIC, AnalysisOptions
 from chaos_core.embedding import Embedding
 from chaos_core.lyapunov.dimension import kaplan_yorke
 from chaos_core.lyapunov.divergence import Divergence
 from chaos_core.lyapunov.fusion import Exponent, estimate_exponent
 from chaos_core.lyapunov.preparation import Prepared, prepare
 from chaos_core.lyapunov.verdict import Finding, Verdict, judge, oscillations, settling_rate
-from chaos_core.reconstruction import estimate_lag, theiler_window
+from chaos_core.reconstruction import estimate_lag
 from chaos_core.series import Series
 
 __all__ = ["Analysis", "DivergenceCurve", "Estimate", "Verdict", "analyse"]
@@ -98,6 +99,7 @@ class Analysis(BaseModel):
         map_error_ratio: held-out error of the nonlinear map over that of the linear one.
         curve: divergence curve with its scaling region.
         rows_used: rows in the complete runs that were used.
+        options: what was asked for.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -110,15 +112,15 @@ class Analysis(BaseModel):
     lambda_max: float | None
     lambda_divergence_per_step: float | None
     lambda_map_per_step: float | None
-    estimates: tuple[Estimate, ...]
+    estimates: tuple[Estimate, ...] = ()
     predictability_time_steps: float | None
     tau: PositiveInt | None
-    tau_low: PositiveInt | None
-    tau_high: PositiveInt | None
-    tau_sweep: tuple[PositiveInt, ...]
-    spectrum_per_step: tuple[float, ...] | None
-    kaplan_yorke: float | None
-    rows_needed: PositiveInt | None
+    tau_low: PositiveInt | None = None
+    tau_high: PositiveInt | None = None
+    tau_sweep: tuple[PositiveInt, ...] = ()
+    spectrum_per_step: tuple[float, ...] | None = None
+    kaplan_yorke: float | None = None
+    rows_needed: PositiveInt | None = None
     fallback_tau: PositiveInt
     fallback_source: Literal["mutual_information", "autocorrelation"]
     embedding: Embedding
@@ -135,6 +137,7 @@ class Analysis(BaseModel):
     channels: PositiveInt
     dt: float | None
     names: tuple[str, ...]
+    options: AnalysisOptions = AUTOMATIC
 
 
 def _curve(found: Divergence, stride: int) -> DivergenceCurve:
@@ -164,7 +167,7 @@ def _settled(rates: tuple[float, float, float]) -> Finding:
     return Finding(Verdict.FIXED_POINT, (said,))
 
 
-def _facts(series: Series, prepared: Prepared) -> dict[str, Any]:
+def _facts(series: Series, prepared: Prepared, options: AnalysisOptions) -> dict[str, Any]:
     lag, source = estimate_lag(prepared.clean[:LAG_ROWS], prepared.period)
     spread = np.nanstd(series.x, axis=0)
     return {
@@ -173,7 +176,7 @@ def _facts(series: Series, prepared: Prepared) -> dict[str, Any]:
         "embedding": prepared.embedding,
         "flow_or_map": "flow" if prepared.is_flow else "map",
         "period_steps": prepared.period,
-        "theiler_steps": theiler_window(prepared.period),
+        "theiler_steps": prepared.theiler_steps,
         "noise": tuple((prepared.levels * spread).tolist()),
         "noise_share": prepared.noise,
         "smoothing_steps": prepared.window,
@@ -190,6 +193,7 @@ def _facts(series: Series, prepared: Prepared) -> dict[str, Any]:
         "channels": series.channels,
         "dt": series.dt,
         "names": series.names,
+        "options": options,
     }
 
 
@@ -232,7 +236,7 @@ def _result(
     )
 
 
-def analyse(series: Series) -> Analysis:
+def analyse(series: Series, options: AnalysisOptions = AUTOMATIC) -> Analysis:
     """Finds what kind of dynamics a series shows, its largest Lyapunov exponent and the forcing interval.
 
     tau = max(1, round(ln 2 / lambda_max_per_step)), the time in which a small difference doubles, for chaotic
@@ -240,19 +244,23 @@ def analyse(series: Series) -> Analysis:
 
     Args:
         series: (T, N), at least 200 rows in one complete run; 20 and more periods give a trustworthy exponent.
+        options: what is known of it beforehand; by default everything is found from the data.
 
     Returns:
         Verdict with reasons, exponent with interval, tau where the series is chaotic, and the facts they rest on. A
         weak estimate is a value with reasons, not an error.
 
     Raises:
-        TooShort: no complete run has 200 rows; field `rows_needed`.
+        TooShort: no complete run has 200 rows, or none has 200 beside those that the embedding asked for takes; field
+            `rows_needed`.
+        Inconsistent: the options ask for a period or window longer than half of the longest run, or for an embedding
+            of too many coordinates; fields `option`, `value`, `limit`.
 
     Source: J. Mikhaeil, Z. Monfared, D. Durstewitz (2022), On the difficulty of learning chaotic dynamics with RNNs,
         doi:10.48550/arXiv.2110.07238 (the interval); see chaos_core.lyapunov for the estimators.
     """
-    prepared = prepare(series)
-    facts = _facts(series, prepared)
+    prepared = prepare(series, options)
+    facts = _facts(series, prepared, options)
     rates = settling_rate(prepared.raw)
     if rates is not None:
         settled = _settled(rates)

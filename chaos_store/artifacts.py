@@ -8,7 +8,7 @@ from .engine import insert_for, now
 from .paging import window
 from .tables import Artifact, new_id
 
-__all__ = ["create", "get", "of_job", "page"]
+__all__ = ["create", "get", "named", "of_job", "page"]
 
 
 def create(
@@ -26,6 +26,11 @@ def create(
 
 def get(project_id: str, artifact_id: str) -> Select[Artifact]:
     return select(Artifact).where(Artifact.project_id == project_id, Artifact.id == artifact_id)
+
+
+def named(project_id: str, job_id: str, name: str) -> Select[Artifact]:
+    mine = select(Artifact).where(Artifact.project_id == project_id, Artifact.job_id == job_id)
+    return mine.where(Artifact.name == name)
 
 
 def of_job(project_id: str, job_id: str) -> Select[Artifact]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypedDict, Unpack
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, or_, select, update
 from sqlalchemy.orm import Session
 
 from . import commands
@@ -13,7 +13,7 @@ from .paging import window
 from .states import FINISHED, Kind
 from .tables import Dataset, Job
 
-__all__ = ["Facts", "create", "delete", "get", "page", "ready", "reject"]
+__all__ = ["Facts", "create", "delete", "get", "page", "ready", "reject", "same_series"]
 
 
 class Facts(TypedDict):
@@ -63,6 +63,13 @@ def page(project_id: str, *, status: str | None = None, cursor: str | None = Non
     if status is not None:
         statement = statement.where(Dataset.status == status)
     return window(statement, Dataset, cursor, limit)
+
+
+def same_series(project_id: str, dataset_id: str) -> Select[str]:
+    """Ids of the project's datasets that hold the same series as this one, itself included."""
+    series = select(Dataset.series_sha256).where(Dataset.project_id == project_id, Dataset.id == dataset_id)
+    equal = or_(Dataset.id == dataset_id, Dataset.series_sha256 == series.scalar_subquery())
+    return select(Dataset.id).where(Dataset.project_id == project_id, equal)
 
 
 def ready(session: Session, dataset_id: str, **facts: Unpack[Facts]) -> Dataset:

@@ -118,16 +118,25 @@ class Dataset(Base):
 
 
 class AnalysisRow(Base):
-    """Facts of a dataset, made by the job `job_id`, whose status is theirs until `result` stands."""
+    """Facts of a dataset, made by the job `job_id`, whose status is theirs until `result` stands.
+
+    `options` are those that differ from the defaults, `options_hash` is their digest.
+    """
 
     __tablename__ = "analysis"
-    __table_args__ = (Index(None, "dataset_id", "created_at"), Index(None, "project_id", "created_at", "id"))
+    __table_args__ = (
+        Index(None, "dataset_id", "created_at"),
+        Index(None, "dataset_id", "options_hash", "created_at"),
+        Index(None, "project_id", "created_at", "id"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=lambda: new_id("an"))
     project_id: Mapped[str] = mapped_column(ForeignKey("project.id"))
     dataset_id: Mapped[str] = mapped_column(ForeignKey("dataset.id"))
     job_id: Mapped[str] = mapped_column(index=True)
     options: Mapped[Json] = mapped_column(default=dict)
+    options_hash: Mapped[str]
+    analyser_version: Mapped[int]
     result: Mapped[Json | None]
     created_at: Mapped[float] = mapped_column(default=now())
 

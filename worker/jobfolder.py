@@ -32,7 +32,8 @@ class JobFolder:
         if dataset is None:
             raise NotFound(f"There is no dataset {claim.dataset_id}.", kind="dataset", id=claim.dataset_id)
         self._fetch_data(dataset)
-        analysis = self._find_analysis() if claim.kind == Kind.train else None
+        analysis = self._find_analysis()
+        known = analysis if claim.kind == Kind.train else None
         job = JobFile.model_validate(
             {
                 "kind": claim.kind,
@@ -40,14 +41,14 @@ class JobFolder:
                 "seed": claim.seed,
                 "spec": claim.spec,
                 "plan": claim.plan,
-                "analysis": None if analysis is None else analysis.result,
-                "options": self._options(dataset),
+                "analysis": None if known is None else known.result,
+                "options": self._options(dataset, analysis),
                 "has_checkpoint": self._fetch_checkpoint(),
                 "checkpoint_s": self._settings.checkpoint_s,
             }
         )
         (self._path / JOB_FILE).write_text(job.model_dump_json())
-        return None if analysis is None else analysis.id
+        return None if known is None else known.id
 
     def _fetch_data(self, dataset: Dataset) -> None:
         if self._claim.kind == Kind.ingest:
@@ -82,20 +83,27 @@ class JobFolder:
         self._journal.fetch(self._blobs, sha256, self._path / file)
 
     def _find_analysis(self) -> AnalysisRow | None:
-        """The one that the client named, else the dataset's newest, where it has a result."""
+        """The one to make; for a training the one that the client named, else the newest without options.
+
+        A training takes only what has a result.
+        """
         claim = self._claim
 
         def act(session: Session) -> AnalysisRow | None:
             if claim.analysis_id is not None:
                 named: AnalysisRow | None = session.scalar(analyses.get(claim.project_id, claim.analysis_id))
-                if named is not None and named.result is not None:
+                if named is not None and (named.result is not None or claim.kind != Kind.train):
                     return named
+            if claim.kind != Kind.train:
+                return None
             newest: AnalysisRow | None = session.scalar(analyses.newest(claim.project_id, claim.dataset_id, done=True))
             return newest
 
         return self._journal.read(act)
 
-    def _options(self, dataset: Dataset) -> Json:
+    def _options(self, dataset: Dataset, analysis: AnalysisRow | None) -> Json:
+        if self._claim.kind == Kind.analyse and analysis is not None:
+            return analysis.options
         if self._claim.kind != Kind.ingest:
             return {}
         limits = self._settings

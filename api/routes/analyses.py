@@ -1,19 +1,25 @@
 from typing import Annotated
 
-from fastapi import APIRouter, BackgroundTasks, Query, Response
+from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 
-from chaos_store import analyses, broker
+from chaos_store import analyses, artifacts, broker
 from chaos_store.errors import DatasetNotReady, NotFound, QueueFull, StorageFull
 from chaos_store.states import FINISHED
 
 from .. import problems
+from ..content import DOWNLOAD, Content, deliver
 from ..context import Caller, Context
 from ..deps import JsonBody, Known, PageQuery, Shared, Waiting
 from ..errors import BodyTooLarge, DatabaseUnavailable, InvalidJson, UnsupportedMediaType
-from ..lookup import pair, pairs
+from ..lookup import one, pair, pairs
 from ..schemas.analyses import AnalysisCreate, AnalysisOut
 from ..schemas.resource import Page, Text
 from ..waiting import until
+
+FIGURE = "divergence.png"
+PNG = DOWNLOAD | {
+    "responses": DOWNLOAD["responses"] | {200: {"description": "the picture", "content": {"image/png": {}}}}
+}
 
 router = APIRouter(prefix="/analyses", tags=["analyses"])
 
@@ -33,6 +39,8 @@ async def find(context: Context, caller: Caller, analysis_id: str) -> AnalysisOu
     status_code=202,
     operation_id="analyses_create",
     summary="Analyse a dataset: exponent, embedding, forcing interval",
+    description="The same series analysed with the same options gives the analysis that there is: 200 with its result, "
+    "or 202 where it is still to come. `fresh` makes another one.",
     dependencies=[JsonBody],
     responses=problems.declared(
         NotFound,
@@ -43,23 +51,28 @@ async def find(context: Context, caller: Caller, analysis_id: str) -> AnalysisOu
         QueueFull,
         DatabaseUnavailable,
         StorageFull,
-    ),
+    )
+    | {200: {"model": AnalysisOut, "description": "analysed before, with its result"}},
 )
 async def create(
     body: AnalysisCreate, caller: Known, context: Shared, response: Response, background: BackgroundTasks
 ) -> AnalysisOut:
     async with context.write() as session:
-        row, job = await session.run_sync(
-            analyses.request,
+        row, job, made = await session.run_sync(
+            analyses.obtain,
             project_id=caller.project_id,
             dataset_id=body.dataset_id,
             max_attempts=context.settings.max_attempts,
             max_queued=context.settings.max_queued_jobs,
+            options=body.options,
+            fresh=body.fresh,
         )
-        made = AnalysisOut.of(row, job)
-    background.add_task(broker.wake, context.celery, job.id, job.kind)
-    response.headers["Location"] = made.links.self
-    return made
+        found = AnalysisOut.of(row, job)
+    if made:
+        background.add_task(broker.wake, context.celery, job.id, job.kind)
+    response.status_code = 202 if found.result is None else 200
+    response.headers["Location"] = found.links.self
+    return found
 
 
 @router.get("", operation_id="analyses_list", summary="Analyses, newest first")
@@ -79,3 +92,13 @@ async def get(analysis_id: str, query: Waiting, caller: Known, context: Shared) 
     return await until(
         context, query.wait, lambda: find(context, caller, analysis_id), lambda analysis: analysis.status in FINISHED
     )
+
+
+@router.get("/{analysis_id}/figure", operation_id="analyses_figure", summary="The divergence curve as a PNG", **PNG)
+@router.head("/{analysis_id}/figure", operation_id="analyses_figure_head", summary="Size and hash", **PNG)
+async def figure(analysis_id: str, request: Request, caller: Known, context: Shared) -> Response:
+    async with context.read() as session:
+        found, _ = await pair(session, analyses.get(caller.project_id, analysis_id), "analysis", analysis_id)
+        statement = artifacts.named(caller.project_id, found.job_id, FIGURE)
+        row = await one(session, statement, "figure of analysis", analysis_id)
+    return await deliver(request, context, Content(row.sha256, row.size, row.media_type, row.name))

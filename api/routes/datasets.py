@@ -136,7 +136,7 @@ async def content(dataset_id: str, request: Request, caller: Known, context: Sha
 @router.get(
     "/{dataset_id}/analysis",
     operation_id="datasets_analysis",
-    summary="The newest analysis of the dataset",
+    summary="The newest analysis of the dataset without options",
     responses=missing,
 )
 async def newest_analysis(dataset_id: str, caller: Known, context: Shared) -> AnalysisOut:

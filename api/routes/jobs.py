@@ -6,7 +6,7 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chaos_core.errors import SpecError, UnknownKind
-from chaos_store import analyses, artifacts, broker, checkpoints, jobs, trajectories
+from chaos_store import analyses, artifacts, broker, checkpoints, datasets, jobs, trajectories
 from chaos_store.errors import DatasetNotReady, NotFound, QueueFull, StorageFull
 from chaos_store.paging import cut
 from chaos_store.states import FINISHED, Kind, State
@@ -100,7 +100,8 @@ async def create(
 async def _check_analysis(context: Context, caller: Caller, analysis_id: str, dataset_id: str) -> None:
     async with context.read() as session:
         analysis, _ = await pair(session, analyses.get(caller.project_id, analysis_id), "analysis", analysis_id)
-    if analysis.dataset_id != dataset_id:
+        same = (await session.scalars(datasets.same_series(caller.project_id, dataset_id))).all()
+    if analysis.dataset_id not in same:
         raise AnalysisMismatch(f"{analysis_id} is of {analysis.dataset_id}", dataset_id=analysis.dataset_id)
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "filter_runs",
     "map_embedding",
     "thinning",
+    "unfiltered",
 ]
 
 FULL_STATE = 3
@@ -92,17 +93,23 @@ def _missed_by_a_map(x: Floats, period: float) -> float:
     return float(np.sqrt(fit_map(Orbit.embedded([x], embedding), 1).error))
 
 
-def filter_runs(runs: Sequence[Floats]) -> Filtered:
+def unfiltered(runs: Sequence[Floats]) -> Filtered:
+    """The runs (T_i, N) as they are, taken to hold no noise."""
+    return Filtered(runs, runs, np.zeros(runs[0].shape[1]), 1)
+
+
+def filter_runs(runs: Sequence[Floats], period: float | None = None) -> Filtered:
     """Filters all runs alike, as far as the noise found in the longest one demands.
 
     Power at high frequencies is noise only as far as no map foretells it.
 
     Args:
         runs: (T_i, N) complete runs.
+        period: rows per period; measured where it is left out.
     """
     longest = max(runs, key=len)[:MOST_ROWS]
-    period = dominant_period(longest)
-    nothing = Filtered(runs, runs, np.zeros(longest.shape[1]), 1)
+    period = dominant_period(longest) if period is None else period
+    nothing = unfiltered(runs)
     if period < FINE_PERIOD:
         return nothing
     levels = noise_levels(longest)
@@ -126,7 +133,7 @@ def _scaled(runs: Sequence[Floats], like: Floats) -> list[Floats]:
 
 @dataclass(frozen=True, eq=False)
 class Cleaned:
-    """Every `thinning`-th row of all runs, each channel scaled to unit variance.
+    """Every `stride`-th row of all runs, each channel scaled to unit variance.
 
     Args:
         filtered: (T_i, N) as the filter left them.
@@ -137,7 +144,7 @@ class Cleaned:
     runs: list[Floats]
 
 
-def clean_runs(filtered: Filtered, period: float, *, delays: bool) -> Cleaned:
+def clean_runs(filtered: Filtered, period: float, stride: int, *, delays: bool) -> Cleaned:
     """Thins and scales; denoises where there is noise, and there are at most eight channels.
 
     What had to be moved by far more than the noise, to agree with one map, does not follow one: it stays as it was.
@@ -145,9 +152,9 @@ def clean_runs(filtered: Filtered, period: float, *, delays: bool) -> Cleaned:
     Args:
         filtered: the runs.
         period: rows per period.
+        stride: every so many rows are kept.
         delays: whether the next row needs delayed copies.
     """
-    stride = thinning(period)
     runs = [run[::stride] for run in _scaled(filtered.runs, filtered.longest)]
     if not filtered.levels.any() or runs[0].shape[1] > WIDE:
         return Cleaned(runs, runs)

@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from chaos_core.embedding import Embedding
-from chaos_core.lyapunov.cleaning import FINE_PERIOD, map_embedding
+from chaos_core.lyapunov.cleaning import map_embedding
 from chaos_core.lyapunov.divergence import Divergence, divergence
 from chaos_core.lyapunov.growth import MapExponent, free_growth, tangent_growth
 from chaos_core.lyapunov.map_model import MapModel, fit_map
 from chaos_core.lyapunov.neighbours import Orbit
 from chaos_core.lyapunov.preparation import Prepared
-from chaos_core.reconstruction import theiler_window
 from chaos_core.typing import Floats
 
 __all__ = ["Exponent", "Growth", "estimate_exponent"]
@@ -117,7 +116,7 @@ def _plausible(spectrum: Floats, is_flow: bool) -> Floats | None:
 def _embeddings(prepared: Prepared) -> list[Embedding]:
     """Those that a map is fitted in, in rows of the orbit."""
     period, channels = prepared.orbit_period, prepared.runs[0].shape[1]
-    if prepared.full_state or period < FINE_PERIOD:
+    if prepared.maps_share_embedding:
         return [prepared.orbit_embedding]
     first, second = (map_embedding(channels, period, share) for share in LAG_SHARES)
     return [first, second if second != first else Embedding(dim=first.dim + 1, lag=first.lag)]
@@ -224,7 +223,7 @@ def estimate_exponent(prepared: Prepared) -> Exponent:
     Source: settings were chosen on every second one of 67 flows with known exponents (`./scripts/bench lyapunov`).
     """
     stride, clock = prepared.stride, prepared.orbit_period if prepared.is_flow else 1.0
-    curve = divergence(prepared.orbit, prepared.orbit_period, theiler_window(prepared.orbit_period))
+    curve = divergence(prepared.orbit, prepared.orbit_period, prepared.theiler)
     embeddings = _embeddings(prepared)
     maps = [_fitted(prepared, prepared.runs, embedding) for embedding in embeddings]
     told = [_growths(prepared, orbit, model, f"map {i + 1}") for i, (orbit, model) in enumerate(maps)]

@@ -4,9 +4,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chaos_core.analysis_options import AUTOMATIC, AnalysisOptions
 from chaos_core.embedding import Embedding
-from chaos_core.errors import TooShort
-from chaos_core.lyapunov.cleaning import DIRECTIONS, FULL_STATE, clean_runs, filter_runs, thinning
+from chaos_core.errors import Inconsistent, TooShort
+from chaos_core.lyapunov.cleaning import (
+    DIRECTIONS,
+    FINE_PERIOD,
+    FULL_STATE,
+    Filtered,
+    clean_runs,
+    filter_runs,
+    thinning,
+    unfiltered,
+)
 from chaos_core.lyapunov.neighbours import Orbit
 from chaos_core.reconstruction import MAP_PERIOD, choose_embedding, dominant_period, theiler_window
 from chaos_core.series import Series
@@ -19,6 +29,11 @@ ROWS_NEEDED = 200
 MOST_ROWS = 120_000
 MOST_STATES = 40_000
 MOST_COORDINATES = 24
+MOST_DELAYED = 48
+"""Coordinates of an embedding that was asked for: a map of them has a thousand products already."""
+
+SHORTEST_PERIOD = 2.0
+"""The clock of iterates, whatever their spectrum."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +49,14 @@ class Prepared:
         denoised: whether these two differ.
         orbit: the states that the runs make up.
         stride: rows of the series per row of the orbit.
+        is_flow: whether successive rows follow a continuous motion.
         period: dominant period, rows of the series.
+        theiler_steps: rows of the series around a point that are its own past and future.
         levels: (N,) observation noise of each channel as a share of its standard deviation; 0 where there is none or
             where it cannot be told from the motion.
         window: rows of the filter, 1 for none.
         embedding: delay embedding that made the states.
+        embedding_given: whether it was asked for.
         full_state: the channels themselves are the state.
         rows: rows of the series that were used.
         notes: what a reader should know, in plain sentences.
@@ -51,10 +69,13 @@ class Prepared:
     denoised: bool
     orbit: Orbit
     stride: int
+    is_flow: bool
     period: float
+    theiler_steps: int
     levels: Floats
     window: int
     embedding: Embedding
+    embedding_given: bool
     full_state: bool
     rows: int
     notes: tuple[str, ...]
@@ -70,14 +91,20 @@ class Prepared:
         return self.period / self.stride
 
     @property
-    def is_flow(self) -> bool:
-        """Whether successive rows follow a continuous motion."""
-        return self.period >= MAP_PERIOD
+    def theiler(self) -> int:
+        """Rows of the orbit around a point that are its own past and future."""
+        return max(1, -(-self.theiler_steps // self.stride))
 
     @property
     def orbit_embedding(self) -> Embedding:
         """The delay embedding in rows of the orbit."""
-        return Embedding(dim=self.embedding.dim, lag=max(1, round(self.embedding.lag / self.stride)))
+        return _thinned(self.embedding, self.stride)
+
+    @property
+    def maps_share_embedding(self) -> bool:
+        """Whether maps are fitted to the states of the orbit rather than in embeddings of their own."""
+        asked_or_map = self.embedding_given or not self.is_flow
+        return self.full_state or asked_or_map or self.orbit_period < FINE_PERIOD
 
     @property
     def directions(self) -> int | None:
@@ -119,7 +146,71 @@ def _leading(runs: list[Floats]) -> tuple[list[Floats], float]:
     return [run @ axes[:, -MOST_COORDINATES:] for run in runs], share
 
 
-def prepare(series: Series) -> Prepared:
+def _thinned(embedding: Embedding, stride: int) -> Embedding:
+    return Embedding(dim=embedding.dim, lag=max(1, round(embedding.lag / stride)))
+
+
+def _check(options: AnalysisOptions, rows: int, channels: int) -> None:
+    """Whether `rows`, those of the longest run, bear what was asked."""
+    for name in ("period_steps", "theiler_steps"):
+        value = getattr(options, name)
+        if value != "auto" and value > rows / 2:
+            detail = f"{name} is {value:g}; the longest complete run has {rows} rows and must hold it twice"
+            raise Inconsistent(detail, option=name, value=value, limit=rows / 2)
+    if options.embedding == "auto":
+        return
+    coordinates = options.embedding.dim * min(channels, MOST_COORDINATES)
+    if options.embedding.dim > 1 and coordinates > MOST_DELAYED:
+        detail = f"{options.embedding.dim} copies of the channels are {coordinates} coordinates; the limit is"
+        raise Inconsistent(f"{detail} {MOST_DELAYED}", option="embedding", value=coordinates, limit=MOST_DELAYED)
+    _require_room(rows, options.embedding.rows_lost)
+
+
+def _require_room(rows: int, lost: int) -> None:
+    if rows < lost + ROWS_NEEDED:
+        raise TooShort(
+            f"the embedding takes {lost} rows and leaves fewer than {ROWS_NEEDED} of the {rows} that one run has",
+            rows=rows,
+            rows_needed=lost + ROWS_NEEDED,
+        )
+
+
+def _filtered(raw: list[Floats], options: AnalysisOptions, period: float | None) -> tuple[Filtered, list[str]]:
+    if options.denoise == "off":
+        return unfiltered(raw), ["Observation noise was neither looked for nor taken away, as asked."]
+    if options.dynamics == "map":
+        return unfiltered(raw), []
+    found = filter_runs(raw, period)
+    if not found.levels.any():
+        return found, []
+    share = 100 * float(np.sqrt((found.levels**2).mean()))
+    return found, [f"Observation noise of about {share:.2g} % of the signal's spread was taken away first."]
+
+
+def _embedding(
+    longest: Floats, options: AnalysisOptions, is_flow: bool, period: float, theiler: int
+) -> tuple[Embedding, bool]:
+    """The embedding, and whether it takes the channels as the state."""
+    if options.embedding != "auto":
+        return options.embedding, options.embedding.dim == 1
+    if longest.shape[1] >= FULL_STATE:
+        return Embedding(), True
+    found = choose_embedding(longest, period if is_flow else SHORTEST_PERIOD, theiler)
+    return found, found.dim == 1
+
+
+def _orbit(runs: list[Floats], embedding: Embedding, stride: int, *, given: bool) -> tuple[Orbit, list[str]]:
+    thinned, notes = _thinned(embedding, stride), []
+    if given:
+        _require_room(stride * max(len(run) for run in runs), stride * thinned.rows_lost)
+        if embedding.dim > 1 and stride * thinned.lag != embedding.lag:
+            notes.append(
+                f"The lag became {stride * thinned.lag} rows: every {stride} rows of the series are one state."
+            )
+    return Orbit.embedded(runs, thinned), notes
+
+
+def prepare(series: Series, options: AnalysisOptions = AUTOMATIC) -> Prepared:
     """Makes a series ready for the estimators.
 
     The scale and offset of each channel do not matter. Three and more channels are taken as the state; one channel,
@@ -129,45 +220,48 @@ def prepare(series: Series) -> Prepared:
 
     Args:
         series: any series; gaps and stretches bound the runs.
+        options: what is known beforehand; everything else is found from the data.
 
     Raises:
-        TooShort: no complete run has 200 rows.
+        TooShort: no complete run has 200 rows, or none has 200 beside those that the embedding takes.
+        Inconsistent: a period or window longer than half of the longest run, or an embedding of too many coordinates.
 
     Source: H. Kantz, T. Schreiber (2004), Nonlinear Time Series Analysis, Cambridge, doi:10.1017/CBO9780511755798.
     """
     raw, notes = _usable_runs(series)
-    filtered = filter_runs(raw)
+    _check(options, max(len(run) for run in raw), series.channels)
+    known = None if options.period_steps == "auto" else options.period_steps
+    filtered, said = _filtered(raw, options, known)
     longest = filtered.longest[:MOST_STATES]
-    period = dominant_period(longest)
-    full_state = series.channels >= FULL_STATE
-    embedding = Embedding()
-    if not full_state:
-        embedding = choose_embedding(longest, period, theiler_window(period))
-        full_state = embedding.dim == 1
-    if filtered.levels.any():
-        share = 100 * float(np.sqrt((filtered.levels**2).mean()))
-        notes.append(f"Observation noise of about {share:.2g} % of the signal's spread was taken away first.")
-    cleaned = clean_runs(filtered, period, delays=not full_state)
-    runs = cleaned.runs
+    period = dominant_period(longest) if known is None else known
+    is_flow = period >= MAP_PERIOD if options.dynamics == "auto" else options.dynamics == "flow"
+    theiler = theiler_window(period) if options.theiler_steps == "auto" else options.theiler_steps
+    stride = thinning(period) if is_flow else 1
+    embedding, full_state = _embedding(longest, options, is_flow, period, theiler)
+    cleaned = clean_runs(filtered, period, stride, delays=not full_state)
+    runs, notes = cleaned.runs, notes + said
     if series.channels > MOST_COORDINATES:
         runs, kept = _leading(runs)
         notes.append(
             f"The channels were reduced to {MOST_COORDINATES} principal components, {kept:.3g} of the variance."
         )
-    stride = thinning(period)
+    orbit, said = _orbit(runs, embedding, stride, given=options.embedding != "auto")
     return Prepared(
         raw=max(raw, key=len),
         clean=filtered.longest,
         filtered=tuple(cleaned.filtered),
         runs=tuple(runs),
         denoised=cleaned.runs is not cleaned.filtered,
-        orbit=Orbit.embedded(runs, Embedding(dim=embedding.dim, lag=max(1, round(embedding.lag / stride)))),
+        orbit=orbit,
         stride=stride,
+        is_flow=is_flow,
         period=period,
+        theiler_steps=theiler,
         levels=filtered.levels,
         window=filtered.window,
         embedding=embedding,
+        embedding_given=options.embedding != "auto",
         full_state=full_state,
         rows=sum(len(run) for run in raw),
-        notes=tuple(notes),
+        notes=(*notes, *said),
     )

@@ -74,9 +74,9 @@ def walked(database: Database, project_id: str) -> Walked:
     return walk(database, project_id)
 
 
-def add_dataset(database: Database, project_id: str) -> str:
+def add_dataset(database: Database, project_id: str, dt: float = 0.1) -> str:
     steps = np.arange(200)
-    series = Series(np.stack([np.sin(0.1 * steps), np.cos(0.13 * steps)], axis=1), dt=0.1, names=("x", "y"))
+    series = Series(np.stack([np.sin(0.1 * steps), np.cos(0.13 * steps)], axis=1), dt=dt, names=("x", "y"))
     blobs = DatabaseBlobs()
     with database.write.begin() as session:
         content = blobs.put(session, [b"x,y\n1,2\n"])

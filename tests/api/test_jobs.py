@@ -74,12 +74,14 @@ async def test_a_job_on_a_dataset_of_another_project_is_not_found(stranger: http
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-async def test_a_job_may_name_an_analysis_of_the_same_dataset(
-    client: httpx.AsyncClient, walked: Walked, dataset_id: str
+async def test_a_job_may_name_an_analysis_of_the_same_series(
+    client: httpx.AsyncClient, walked: Walked, dataset_id: str, database: Database, project_id: str
 ) -> None:
     good = {"dataset_id": walked.dataset_id, "analysis_id": walked.analysis_id}
-    assert (await client.post("/v1/jobs", json=good)).json()["analysis_id"] == walked.analysis_id
-    answer = await client.post("/v1/jobs", json=good | {"dataset_id": dataset_id})
+    for body in (good, good | {"dataset_id": dataset_id}):
+        assert (await client.post("/v1/jobs", json=body)).json()["analysis_id"] == walked.analysis_id
+    other = add_dataset(database, project_id, dt=0.2)
+    answer = await client.post("/v1/jobs", json=good | {"dataset_id": other})
     assert (answer.status_code, answer.json()["code"]) == (422, "analysis_mismatch")
 
 

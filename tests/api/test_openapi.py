@@ -8,7 +8,7 @@ from chaos_store.settings import Settings
 
 METHODS = {"get", "post", "put", "patch", "delete", "head"}
 OPERATIONS = {
-    "analyses_create", "analyses_get", "analyses_list",
+    "analyses_create", "analyses_figure", "analyses_figure_head", "analyses_get", "analyses_list",
     "artifacts_content", "artifacts_content_head", "artifacts_get",
     "datasets_analysis", "datasets_content", "datasets_content_head", "datasets_create", "datasets_delete",
     "datasets_get", "datasets_list",

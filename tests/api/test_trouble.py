@@ -31,13 +31,13 @@ def upload(content: bytes) -> Request:
     return lambda client, _: client.post("/v1/datasets", files={"file": ("a.csv", content)})
 
 
-def post(path: str) -> Request:
-    return lambda client, walked: client.post(path, json={"dataset_id": walked.dataset_id})
+def post(path: str, **more: Any) -> Request:
+    return lambda client, walked: client.post(path, json={"dataset_id": walked.dataset_id, **more})
 
 
 CREATIONS: dict[str, Request] = {
     "job": post("/v1/jobs"),
-    "analysis": post("/v1/analyses"),
+    "analysis": post("/v1/analyses", fresh=True),
     "small upload": upload(SMALL),
     "big upload": upload(BIG),
 }

@@ -62,7 +62,7 @@ async def test_a_job_posted_while_its_dataset_is_deleted_is_made_or_refused(
             body = {"dataset_id": dataset_id}
             made, analysed, gone = await asyncio.gather(
                 first.post("/v1/jobs", json=body),
-                first.post("/v1/analyses", json=body),
+                first.post("/v1/analyses", json=body | {"fresh": True}),
                 second.delete(f"/v1/datasets/{dataset_id}"),
             )
             assert (gone.status_code, {made.status_code, analysed.status_code}) in [(204, {404}), (409, {202})], (
@@ -72,6 +72,18 @@ async def test_a_job_posted_while_its_dataset_is_deleted_is_made_or_refused(
             )
             if gone.status_code == 204:
                 assert (await first.get("/v1/jobs", params=body)).json()["data"] == []
+
+
+async def test_the_same_analysis_asked_for_at_once_is_one_job(
+    service_settings: Settings, api_key: str, dataset_id: str
+) -> None:
+    async with client_of(service_settings, api_key) as first, client_of(service_settings, api_key) as second:
+        body = {"dataset_id": dataset_id}
+        answers = await asyncio.gather(
+            *(client.post("/v1/analyses", json=body) for client in (first, second) for _ in range(5))
+        )
+        assert {answer.status_code for answer in answers} == {202}
+        assert len({answer.json()["job_id"] for answer in answers}) == 1
 
 
 async def test_pages_of_one_are_read_on_by_the_other(service_settings: Settings, api_key: str, dataset_id: str) -> None:

@@ -78,6 +78,21 @@ def test_figures_and_files_are_listed(service: Service, job: Json) -> None:
     assert {"model.safetensors", "trajectory.npz", "attractor.svg", "attractor.png"} <= names
 
 
+def test_an_analysis_with_options_is_made_once_and_drawn(service: Service, dataset_id: str) -> None:
+    body = {"dataset_id": dataset_id, "options": {"embedding": {"dim": 2, "lag": 2}, "denoise": "off"}}
+    path = f"/v1/analyses/{service.post('/v1/analyses', body)['id']}"
+    until(lambda: service.get(path)["status"] == "succeeded", 60)
+    made = service.get(path)
+    assert made["options"] == body["options"]
+    assert made["result"]["options"] == {**dict.fromkeys(made["result"]["options"], "auto"), **body["options"]}
+    assert made["result"]["embedding"] == {"dim": 2, "lag": 2}
+    again = service.http.post("/v1/analyses", json=body)
+    assert (again.status_code, again.json()) == (200, made)
+    figure = service.http.get(made["links"]["figure"])
+    assert (figure.headers["content-type"], figure.content[:8]) == ("image/png", b"\x89PNG\r\n\x1a\n")
+    assert service.get(f"/v1/datasets/{dataset_id}/analysis")["options"] == {}
+
+
 def test_a_large_upload_is_read_by_the_worker(service: Service) -> None:
     x = lorenz(1000)
     rows = b"x,y,z\n" + b"\n".join(b",".join(b"%.17g" % value for value in row) for row in x)

@@ -8,6 +8,7 @@ import pytest
 from alembic import command
 from sqlalchemy import MetaData, insert, inspect, select, text, update
 
+from chaos_core.analysis_options import AUTOMATIC
 from chaos_store import keys, migrate
 from chaos_store.engine import migration_engine, now, open_async_database, open_database
 from chaos_store.settings import Settings
@@ -86,6 +87,7 @@ def test_up_down_and_up_again_with_rows_in_every_table(empty: Settings) -> None:
     migrate.downgrade(empty, "0001")
     older = _rows(empty)
     added = {"job": {"limits"}, "project": {"retention_s"}, "blob_chunk": {"created_at"}}
+    added |= {"analysis": {"options_hash", "analyser_version"}}
     for name in older.keys() - {"job", "alembic_version"}:
         assert older[name] == [_without(row, added.get(name, set())) for row in newest[name]]
     [job], [job_before] = older["job"], newest["job"]
@@ -99,6 +101,8 @@ def test_up_down_and_up_again_with_rows_in_every_table(empty: Settings) -> None:
     assert job["limits"] in ({}, "{}")
     assert (checkpoint["job_id"], checkpoint["update"], checkpoint["sha256"]) == ("job_1", 7, "sum_7")
     assert again.keys() == newest.keys()
+    [analysis] = again["analysis"]
+    assert (analysis["options_hash"], analysis["analyser_version"]) == (AUTOMATIC.digest(), 0)
 
     migrate.downgrade(empty, "base")
     migrate.upgrade(empty)

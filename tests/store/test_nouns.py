@@ -85,9 +85,7 @@ def test_an_analysis_has_the_status_of_its_job_and_then_a_result(
     database: Database, project_id: str, dataset_id: str
 ) -> None:
     with database.write.begin() as session:
-        analysis, job = analyses.request(
-            session, project_id=project_id, dataset_id=dataset_id, max_attempts=3, options={"max_rows": 10}
-        )
+        analysis, job = analyses.request(session, project_id=project_id, dataset_id=dataset_id, max_attempts=3)
     assert (job.kind, job.analysis_id, analysis.job_id) == ("analyse", analysis.id, job.id)
     with database.read() as session:
         row, its_job = session.execute(analyses.get(project_id, analysis.id)).one()

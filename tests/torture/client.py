@@ -134,7 +134,7 @@ class CarefulClient:
             newest = self.get("/v1/analyses", dataset_id=dataset_id, limit=20)["data"]
             return next((row for row in newest if row["id"] not in known), None)
 
-        made = self.post("/v1/analyses", find, json={"dataset_id": dataset_id})
+        made = self.post("/v1/analyses", find, json={"dataset_id": dataset_id, "fresh": True})
         known.add(made["id"])
         return made
 

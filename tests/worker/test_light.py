@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy.orm import Session
 
 import worker.spare
+from chaos_core.analysis_options import AUTOMATIC, AnalysisOptions
 from chaos_core.systems import lorenz63
-from chaos_store import commands, datasets, jobs
+from chaos_store import analyses, artifacts, commands, datasets, jobs
 from chaos_store.blobs import DatabaseBlobs
 from chaos_store.engine import Database
 from chaos_store.settings import Settings
@@ -41,7 +42,7 @@ class Bench:
             )
             return self._job(session, "ingest", dataset.id)
 
-    def analysis(self, rows: int = 400) -> str:
+    def analysis(self, rows: int = 400, options: AnalysisOptions = AUTOMATIC) -> str:
         with self.database.write.begin() as session:
             content = DatabaseBlobs().put(session, [lorenz63(rows, dt=0.05).to_npz()])
             facts = {"format": "npy", "series_sha256": content.sha256, "rows": rows, "channels": 3, "dt": 0.05}
@@ -49,7 +50,8 @@ class Bench:
             dataset = datasets.create(
                 session, project_id=self.project_id, name="lorenz", content=content, facts=datasets.Facts(**facts)
             )
-            return self._job(session, "analyse", dataset.id)
+            request = {"project_id": self.project_id, "dataset_id": dataset.id, "max_attempts": 2}
+            return analyses.request(session, options=options, **request)[1].id
 
     def _job(self, session: Session, kind: str, dataset_id: str) -> str:
         return jobs.create(session, project_id=self.project_id, kind=kind, dataset_id=dataset_id, max_attempts=2).id
@@ -104,6 +106,29 @@ def test_light_jobs_run_one_after_another_in_one_process_without_torch(bench: Be
     assert len(set(bench.pids)) == 1
     maps = psutil.Process(bench.pids[0]).memory_maps()
     assert not [file.path for file in maps if "libtorch" in file.path]
+
+
+def test_an_analysis_follows_the_options_of_its_row_and_is_drawn(bench: Bench) -> None:
+    options = AnalysisOptions.model_validate({"embedding": {"dim": 2, "lag": 3}, "theiler_steps": 17})
+    job = bench.run(bench.analysis(options=options))
+    assert job.status == "succeeded" and job.analysis_id is not None, job.error
+    with bench.database.read() as session:
+        row = session.scalars(analyses.get(bench.project_id, job.analysis_id)).one()
+        picture = session.scalars(artifacts.named(bench.project_id, job.id, "divergence.png")).one()
+    assert row.result is not None
+    assert row.result["options"] == options.model_dump(mode="json")
+    assert (row.result["embedding"], row.result["theiler_steps"]) == ({"dim": 2, "lag": 3}, 17)
+    assert (picture.media_type, picture.size > 1000) == ("image/png", True)
+
+
+def test_options_that_the_series_does_not_bear_end_the_job_with_their_code(bench: Bench) -> None:
+    for given, code in (
+        ({"embedding": {"dim": 3, "lag": 150}}, "too_short"),
+        ({"period_steps": 300}, "inconsistent_spec"),
+    ):
+        job = bench.run(bench.analysis(options=AnalysisOptions.model_validate(given)))
+        assert job.status == "failed" and job.error is not None
+        assert job.error["code"] == code
 
 
 def test_a_process_whose_job_failed_or_that_was_killed_while_it_waited_is_replaced(bench: Bench) -> None:
