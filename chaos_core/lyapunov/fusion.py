@@ -29,7 +29,7 @@ TOLERANCE = 0.4
 TRUSTED_ERROR = 3e-3
 NORMAL_90 = 1.645
 WEAK_GROWTH = 0.1
-DOUBT, DOUBT_WEAK, DOUBT_UNPREDICTED, DOUBT_WITHOUT_CURVE = 1.9, 0.27, 0.1, 0.5
+DOUBT, DOUBT_WEAK, DOUBT_UNPREDICTED, DOUBT_DENOISED, DOUBT_WITHOUT_CURVE = 1.9, 0.27, 0.1, 0.12, 0.5
 OWN_ERROR, WIDEST = 0.1, 0.9
 CURVE_BIAS = 0.92
 """A curve's slope is 8 % low on median: pairs that are wide apart bend it before they saturate."""
@@ -188,11 +188,11 @@ def _combine(curve: Divergence | None, growths: list[Growth], error: float, bias
     return Answer(float(value), float(spread), tuple(np.isfinite(_near(exponents[None], slope)[0]).tolist()))
 
 
-def _half_width(answer: Answer, curve: Divergence | None, error: float, clock: float) -> float:
+def _half_width(answer: Answer, curve: Divergence | None, error: float, clock: float, denoised_delays: bool) -> float:
     """Half of the 90 % interval as a share of the value.
 
-    Block bootstrap; maps that are not believed; what weak growth, badly predicted rows and the method itself left on
-    every second one of 67 flows. At most 0.9, so that a positive value keeps a positive lower end.
+    Block bootstrap; maps that are not believed; what weak growth, badly predicted rows, denoised delays and the method
+    itself left on every second one of 67 flows. At most 0.9, so that a positive value keeps a positive lower end.
     """
     doubted = 1 - np.mean(answer.believed) if answer.believed else 1.0
     weak = min(1.0, WEAK_GROWTH / max(abs(answer.value) * clock, 1e-9))
@@ -233,7 +233,8 @@ def estimate_exponent(prepared: Prepared) -> Exponent:
     value = half = sampling = None
     if answer is not None:
         value = answer.value / stride
-        half = abs(value) * _half_width(answer, curve, model.error, clock)
+        denoised_delays = prepared.denoised and not prepared.full_state
+        half = abs(value) * _half_width(answer, curve, model.error, clock, denoised_delays)
         sampling = answer.error / max(abs(answer.value), 1e-300)
         growths = [replace(growth, believed=yes) for growth, yes in zip(growths, answer.believed, strict=True)]
     return Exponent(
