@@ -11,7 +11,7 @@ from chaos_core.lyapunov.growth import MapExponent, free_growth, tangent_growth
 from chaos_core.lyapunov.map_model import MapModel, fit_map
 from chaos_core.lyapunov.neighbours import Orbit
 from chaos_core.lyapunov.preparation import Prepared
-from chaos_core.typing import Floats
+from chaos_core.typing import Flags, Floats
 
 __all__ = ["Exponent", "Growth", "estimate_exponent"]
 
@@ -25,7 +25,7 @@ BLOCKS, BLOCKS_DELAYED = 40, 24
 FREE_PERIODS, FREE_PERIODS_DELAYED = 40, 20
 WIDEST_SPECTRUM = 8
 VANISHING = 0.2
-TOLERANCE = 0.4
+TOLERANCE, TOLERANCE_FIRST = 0.4, 0.6
 TRUSTED_ERROR = 3e-3
 NORMAL_90 = 1.645
 WEAK_GROWTH = 0.1
@@ -44,12 +44,15 @@ class Growth:
         source: which map, and along what.
         exponent: the mean.
         parts: (G,) of blocks or runs.
-        believed: whether it counts: it is positive and near the curve.
+        first: whether it comes before the others: free runs of a map of the full state, which have half the error
+            of growth along the data. Free runs in a delay embedding have not.
+        believed: whether it is positive and near the curve.
     """
 
     source: str
     exponent: float
     parts: Floats
+    first: bool = False
     believed: bool = True
 
 
@@ -94,17 +97,21 @@ def _growths(prepared: Prepared, orbit: Orbit, model: MapModel, name: str) -> tu
     burn_in = min(int(BURN_IN_PERIODS * swing), longest // 4)
     block = max(model.step, min(int(BLOCK_PERIODS * swing), longest // 4))
     blocks, periods = (BLOCKS, FREE_PERIODS) if directions is None else (BLOCKS_DELAYED, FREE_PERIODS_DELAYED)
-    along: list[tuple[str, MapExponent | None]] = []
+    grown = []
     if directions is not None and directions < dim:
         within = tangent_growth(orbit, model, block=block, burn_in=burn_in, blocks=blocks, directions=directions)
-        along.append((f"{name} along the data, within their sheet", within))
-    free = tangent_growth(orbit, model, block=block, burn_in=burn_in, blocks=blocks)
-    along.append((f"{name} along the data", free))
+        grown += _grown(f"{name} along the data, within their sheet", within)
+    grown += _grown(f"{name} along the data", tangent_growth(orbit, model, block=block, burn_in=burn_in, blocks=blocks))
     vectors = dim if directions is None and dim <= WIDEST_SPECTRUM else 1
     run = free_growth(orbit, model, steps=int(periods * swing), burn_in=burn_in, vectors=vectors)
-    along.append((f"{name} in free runs", run))
-    grown = [Growth(source, found.exponent, found.parts) for source, found in along if found is not None]
-    return grown, _plausible(run.spectrum, prepared.is_flow) if run is not None and vectors == dim else None
+    if run is None:
+        return grown, None
+    grown += _grown(f"{name} in free runs", run, first=directions is None)
+    return grown, _plausible(run.spectrum, prepared.is_flow) if vectors == dim else None
+
+
+def _grown(source: str, found: MapExponent | None, *, first: bool = False) -> list[Growth]:
+    return [] if found is None else [Growth(source, found.exponent, found.parts, first)]
 
 
 def _plausible(spectrum: Floats, is_flow: bool) -> Floats | None:
@@ -131,29 +138,34 @@ def _fitted(prepared: Prepared, runs: tuple[Floats, ...], embedding: Embedding) 
     return orbit, fit_map(orbit, step, gaussians=gaussians, directions=directions)
 
 
-def _near(exponents: Floats, curve: Floats) -> Floats:
-    """(S, K) logarithms of those of the maps (S, K) that lie within e^0.4 of the curve (S,), NaN elsewhere."""
+def _near(exponents: Floats, curve: Floats, tolerance: Floats) -> Floats:
+    """(S, K) logarithms of those of the maps (S, K) that lie near the curve (S,), NaN elsewhere."""
     there = (exponents > 0) & (curve > 0)[:, None]
     logs = np.full(exponents.shape, np.nan)
     logs[there] = np.log(exponents[there])
-    far = np.abs(logs - np.log(np.where(curve > 0, curve, 1.0))[:, None]) > TOLERANCE
+    far = np.abs(logs - np.log(np.where(curve > 0, curve, 1.0))[:, None]) > tolerance
     logs[far] = np.nan
     return logs
 
 
-def _weighed(exponents: Floats, curve: Floats, error: float) -> Floats:
+def _weighed(exponents: Floats, curve: Floats, error: float, first: Flags) -> Floats:
     """(S,) combined exponents of S samples from those of K maps (S, K) and of the curve (S,).
 
     A map that goes wrong goes wrong by factors, a curve by tens of per cent. So the curve decides which maps are
-    believed, and the median of these what is said; it is weighed against the curve by the map's held-out error and by
-    how many were not believed.
+    believed: within e^0.4, those that come `first` within e^0.6. The median of those that come first is what is said,
+    where there is none that of the others; it is weighed against the curve by the map's held-out error and by how many
+    were not believed.
     """
-    logs = _near(exponents, curve)
-    kept = np.isfinite(logs).sum(axis=1)
+    logs = _near(exponents, curve, np.where(first, TOLERANCE_FIRST, TOLERANCE))
+    believed = np.isfinite(logs).any(axis=1)
+    leading = np.isfinite(logs[:, first]).any(axis=1)
     base = np.log(np.where(curve > 0, curve, 1.0))
     median = base.copy()
-    median[kept > 0] = np.nanmedian(logs[kept > 0], axis=1)
-    share = 1 / (1 + error / TRUSTED_ERROR) / (2 - kept / exponents.shape[1])
+    median[believed] = np.nanmedian(logs[believed], axis=1)
+    if leading.any():
+        median[leading] = np.nanmedian(logs[leading][:, first], axis=1)
+    dropped = np.where(leading, 0.0, np.isnan(logs).mean(axis=1))
+    share = 1 / (1 + error / TRUSTED_ERROR) / (1 + dropped)
     found = np.exp(share * median + (1 - share) * base)
     return np.asarray(np.where(curve > 0, found, curve), np.float64)
 
@@ -183,9 +195,11 @@ def _combine(curve: Divergence | None, growths: list[Growth], error: float, bias
     slope, slopes = np.array([curve.exponent]) / bias, _resampled(curve.parts, rng) / bias
     if not growths:
         return Answer(float(slope[0]), float(slopes.std()), ())
-    value = _weighed(exponents[None], slope, error)[0]
-    spread = _weighed(np.stack(drawn, axis=1), slopes, error).std()
-    return Answer(float(value), float(spread), tuple(np.isfinite(_near(exponents[None], slope)[0]).tolist()))
+    first = np.array([growth.first for growth in growths])
+    value = _weighed(exponents[None], slope, error, first)[0]
+    spread = _weighed(np.stack(drawn, axis=1), slopes, error, first).std()
+    near = _near(exponents[None], slope, np.where(first, TOLERANCE_FIRST, TOLERANCE))[0]
+    return Answer(float(value), float(spread), tuple(np.isfinite(near).tolist()))
 
 
 def _half_width(answer: Answer, curve: Divergence | None, error: float, clock: float, denoised_delays: bool) -> float:
@@ -198,14 +212,14 @@ def _half_width(answer: Answer, curve: Divergence | None, error: float, clock: f
     weak = min(1.0, WEAK_GROWTH / max(abs(answer.value) * clock, 1e-9))
     unpredicted = min(1.0, 10 * np.sqrt(error))
     sampling = min(1.0, answer.error / max(abs(answer.value), 1e-300))
-    alone = 0.0 if curve is not None else DOUBT_WITHOUT_CURVE
     parts = [
         NORMAL_90 * sampling,
         DOUBT * doubted,
         DOUBT_WEAK * weak,
         DOUBT_UNPREDICTED * unpredicted,
+        DOUBT_DENOISED if denoised_delays else 0.0,
+        DOUBT_WITHOUT_CURVE if curve is None else 0.0,
         OWN_ERROR,
-        alone,
     ]
     return min(WIDEST, float(np.linalg.norm(np.array(parts))))
 

@@ -5,7 +5,7 @@ import pytest
 
 from chaos_core.embedding import unit_variance
 from chaos_core.lyapunov.features import Features
-from chaos_core.lyapunov.growth import free_growth, tangent_growth
+from chaos_core.lyapunov.growth import tangent_growth
 from chaos_core.lyapunov.map_model import MapModel, fit_map
 from chaos_core.lyapunov.neighbours import Orbit
 from chaos_core.systems import henon, ikeda, logistic, lorenz63, white_noise
