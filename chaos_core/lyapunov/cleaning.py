@@ -10,7 +10,7 @@ import numpy as np
 
 from chaos_core.embedding import Embedding, unit_variance
 from chaos_core.lyapunov.denoising import denoise
-from chaos_core.lyapunov.map_model import fit_map
+from chaos_core.lyapunov.map_model import ROUGH_ROWS, fit_map
 from chaos_core.lyapunov.neighbours import Orbit
 from chaos_core.lyapunov.noise import best_window, noise_levels, passed_share, smooth
 from chaos_core.reconstruction import dominant_period
@@ -90,7 +90,7 @@ def map_embedding(channels: int, period: float, share: float = LAG_SHARE) -> Emb
 def _missed_by_a_map(x: Floats, period: float) -> float:
     """Root mean square of what a map from each row's past misses of the next row: an upper bound of the noise."""
     embedding = Embedding() if x.shape[1] >= FULL_STATE else map_embedding(x.shape[1], period)
-    return float(np.sqrt(fit_map(Orbit.embedded([x], embedding), 1).error))
+    return float(np.sqrt(fit_map(Orbit.embedded([x], embedding), 1, rows=ROUGH_ROWS).error))
 
 
 def unfiltered(runs: Sequence[Floats]) -> Filtered:

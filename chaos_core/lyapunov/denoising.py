@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import solveh_banded
 
 from chaos_core.embedding import Embedding, delay_embed
-from chaos_core.lyapunov.map_model import MapModel, fit_map
+from chaos_core.lyapunov.map_model import ROUGH_ROWS, MapModel, fit_map
 from chaos_core.lyapunov.neighbours import Orbit
 from chaos_core.typing import Floats
 
@@ -86,7 +86,7 @@ def denoise(
     for _ in range(ROUNDS):
         states = [delay_embed(run, embedding) for run in runs]
         orbit = Orbit.of(states)
-        model = fit_map(orbit, 1, directions=directions)
+        model = fit_map(orbit, 1, directions=directions, rows=ROUGH_ROWS)
         channels = runs[0].shape[1]
         weights = model.weights[:, :channels]
         missed = [z[1:, :channels] - z[:-1, :channels] - model.features.values(z[:-1]) @ weights for z in states]

@@ -9,7 +9,7 @@ from chaos_core.lyapunov.features import Features, WeighedFeatures
 from chaos_core.lyapunov.neighbours import Orbit, near
 from chaos_core.typing import Floats, Ints
 
-__all__ = ["MapModel", "fit_map", "principal_axes"]
+__all__ = ["ROUGH_ROWS", "MapModel", "fit_map", "principal_axes"]
 
 
 WIDEST, HALVINGS = 5.6, 3
@@ -19,6 +19,8 @@ DAMPING_COST = 5.0
 NEIGHBOURS = 30
 TRAIN_ROWS = 6000
 TRAIN_ROWS_WIDE = 3000
+ROUGH_ROWS = 3000
+"""Enough to see whether there is a rule, and to take noise away with it."""
 WIDE = 10
 HELD_OUT_ROWS = 2500
 HELD_OUT_SHARE = 0.2
@@ -86,11 +88,11 @@ def _solve(gram: Floats, moment: Floats) -> list[Floats]:
     return [vectors @ (turned / (np.maximum(values, 0) + ridge)[:, None]) for ridge in RIDGES]
 
 
-def _split(orbit: Orbit, step: int) -> tuple[Ints, Ints]:
+def _split(orbit: Orbit, step: int, most: int) -> tuple[Ints, Ints]:
     rows = np.flatnonzero(orbit.room >= step)
     border = int(len(rows) * (1 - HELD_OUT_SHARE))
     train, held_out = rows[: max(1, border - step)], rows[border:]
-    most = TRAIN_ROWS_WIDE if orbit.z.shape[1] > WIDE else TRAIN_ROWS
+    most = min(most, TRAIN_ROWS_WIDE) if orbit.z.shape[1] > WIDE else most
     return train[:: max(1, len(train) // most)], held_out[:: max(1, len(held_out) // HELD_OUT_ROWS)]
 
 
@@ -138,7 +140,9 @@ def _damped(trial: _Trial, orbit: Orbit, rows: Ints, directions: int, least: flo
     return None
 
 
-def fit_map(orbit: Orbit, step: int, *, gaussians: int = 200, directions: int | None = None) -> MapModel:
+def fit_map(
+    orbit: Orbit, step: int, *, gaussians: int = 200, directions: int | None = None, rows: int = TRAIN_ROWS
+) -> MapModel:
     """Fits the map by ridge regression; width and ridge are those with the smallest error on the last fifth.
 
     A delay embedding holds more coordinates than the motion has directions. Across the data nothing is known of the
@@ -152,12 +156,13 @@ def fit_map(orbit: Orbit, step: int, *, gaussians: int = 200, directions: int | 
             in one row).
         gaussians: number of centres, states of the data: of a full state those far from each other (sixty times less
             error on Rossler's flow than with states drawn at random), of delays drawn at random (a fifth less error).
+        rows: that it is fitted to, at most, evenly spread.
         directions: local directions that the motion has; None for a full state, which is not damped.
 
     Source: A. Maus, J. C. Sprott (2013), Evaluating Lyapunov exponent spectra with neural networks, Chaos, Solitons &
         Fractals 51, 13 (exponents from global models).
     """
-    train, held_out = _split(orbit, step)
+    train, held_out = _split(orbit, step, rows)
     z, target = orbit.z[train], orbit.z[train + step] - orbit.z[train]
     test, goal = orbit.z[held_out], orbit.z[held_out + step] - orbit.z[held_out]
     centres = _spread_out(z, gaussians) if directions is None else _drawn(z, gaussians)
