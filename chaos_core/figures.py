@@ -277,6 +277,10 @@ def _facts(analysis: Analysis) -> list[tuple[str, str]]:
         facts.append(("in the data's time unit", f"{analysis.lambda_max:.3g} nats"))
     if analysis.predictability_time_steps is not None:
         facts.append(("ln 2 / exponent", f"{analysis.predictability_time_steps:.4g} steps"))
+    if analysis.lambda_divergence_per_step is not None:
+        facts.append(("slope of the line alone", f"{analysis.lambda_divergence_per_step:.3g} nats per step"))
+    if analysis.kaplan_yorke is not None:
+        facts.append(("Kaplan-Yorke dimension", f"{analysis.kaplan_yorke:.3g}"))
     if analysis.tau is not None:
         facts.append(("forcing interval", f"{analysis.tau} steps at most"))
     else:

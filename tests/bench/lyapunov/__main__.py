@@ -1,4 +1,4 @@
-"""./scripts/bench lyapunov [--quick] [--processes N]: our estimator beside nolds and neurokit2 on known systems."""
+"""./scripts/bench lyapunov [--quick] [--processes N] [--picture FILE]: ours beside nolds and neurokit2."""
 
 import argparse
 import json
@@ -17,6 +17,7 @@ from chaos_core.errors import ChaosError
 from chaos_core.reconstruction import dominant_period, estimate_lag
 from chaos_core.series import Series
 from tests.bench.lyapunov.cases import CONDITIONS, Condition, Flow, controls, flows, maps, seen_by
+from tests.bench.lyapunov.picture import against_truth
 from tests.bench.lyapunov.scores import Estimate, accuracy, intervals
 
 ROOT = Path(__file__).parents[3]
@@ -50,8 +51,8 @@ def ours(flow: Flow) -> Estimate:
     return Estimate(flow.name, flow.exponent, found.lambda_max_per_step, *ends, found.verdict.value, seconds)
 
 
-def theirs(seen: Iterable[Flow]) -> dict[str, list[Estimate]]:
-    """Each peer's answers, from its own interpreter."""
+def theirs(seen: Iterable[Flow], *peers: str) -> dict[str, list[Estimate]]:
+    """Each peer's answers (of all where none is named), from its own interpreter."""
     held, true = {}, {}
     for flow in seen:
         x = flow.x[:PEER_ROWS, 0]
@@ -61,7 +62,7 @@ def theirs(seen: Iterable[Flow]) -> dict[str, list[Estimate]]:
     with tempfile.TemporaryDirectory() as folder:
         series, answers = Path(folder, "series.npz"), Path(folder, "answers.json")
         np.savez(series, **held)
-        subprocess.run([PEER_PYTHON, Path(__file__).with_name("peers.py"), series, answers], check=True)
+        subprocess.run([PEER_PYTHON, Path(__file__).with_name("peers.py"), series, answers, *peers], check=True)
         told = json.loads(answers.read_text())
     found: dict[str, list[Estimate]] = {}
     for name, by_peer in told.items():
@@ -90,9 +91,20 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="every third flow, three seeds of the controls, no peers")
     parser.add_argument("--processes", type=int, default=1, help="more are faster and spoil the seconds")
     parser.add_argument("--worst", type=int, default=0, help="name so many of the worst of each condition")
+    parser.add_argument("--picture", type=Path, help="only draw estimated against true exponents, ours and nolds'")
     how = parser.parse_args()
     known = flows(CACHE / "flows")[:: QUICK_STRIDE if how.quick else 1]
     with ProcessPoolExecutor(how.processes) as pool:
+        if how.picture is not None:
+            seen = [seen_by(Condition("", channels=1, rows=PEER_ROWS), flow) for flow in known]
+            full = [seen_by(CONDITIONS[0], flow) for flow in known]
+            panels = {
+                "chaos-service, all coordinates": list(pool.map(ours, full)),
+                "chaos-service, one coordinate": list(pool.map(ours, seen)),
+                "nolds lyap_r, one coordinate": theirs(seen, "nolds lyap_r")["nolds lyap_r"],
+            }
+            how.picture.write_bytes(against_truth(panels))
+            return
         head("condition", *ACCURACY, "median, even place", "odd place", "inside 90 %", "width", "chaotic", "s")
         for condition in CONDITIONS:
             found = list(pool.map(ours, [seen_by(condition, flow) for flow in known]))

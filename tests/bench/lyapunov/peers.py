@@ -1,4 +1,4 @@
-"""nolds and neurokit2 on series in a file. Runs in .venv-bench: `python peers.py SERIES.npz ANSWERS.json`."""
+"""nolds and neurokit2 on series in a file, in .venv-bench: `python peers.py SERIES.npz ANSWERS.json [PEER ...]`."""
 
 import importlib.util
 import json
@@ -66,7 +66,7 @@ def attempt(estimate: Callable[[Any, float, int], float], x: Any, period: float,
     return {"value": value} if np.isfinite(value) else {"value": None, "reason": f"the answer is {value}"}
 
 
-def main(series: Path, answers: Path) -> None:
+def main(series: Path, answers: Path, peers: list[str]) -> None:
     warnings.simplefilter("ignore")
     held = np.load(series)
     found: dict[str, dict[str, Any]] = {}
@@ -75,7 +75,8 @@ def main(series: Path, answers: Path) -> None:
             continue
         period, lag = held[f"{name}/period_and_lag"]
         found[name] = {}
-        for peer, estimate in PEERS.items():
+        for peer in peers or PEERS:
+            estimate = PEERS[peer]
             began = time.perf_counter()
             found[name][peer] = attempt(estimate, held[name], float(period), int(lag))
             found[name][peer]["seconds"] = time.perf_counter() - began
@@ -83,4 +84,4 @@ def main(series: Path, answers: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:])

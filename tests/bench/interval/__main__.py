@@ -1,0 +1,80 @@
+"""./scripts/bench interval [--only fitted|held-out] [--hours H]: which forcing interval and schedule train best.
+
+Each trial is a line of .bench/interval/trials.jsonl, and none is made twice: a run that was broken off goes on. With
+`--hours 0` only the tables are printed, of what there is.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.bench.interval.tables import Done, tables
+from tests.bench.interval.trials import FITTED_ON, HELD_OUT, Trial, Workshop, trials
+from tests.bench.lyapunov.cases import Flow, flows
+
+ROOT = Path(__file__).parents[3]
+CACHE = ROOT / ".bench"
+MEASURED, ORBITS, TRIALS = CACHE / "flows", CACHE / "interval" / "orbits", CACHE / "interval" / "trials.jsonl"
+BENCH_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
+GROUPS = {"fitted": FITTED_ON, "held-out": HELD_OUT}
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def orbits() -> dict[str, Flow]:
+    module = ["-m", "tests.bench.interval.orbits"]
+    subprocess.run([BENCH_PYTHON, *module, MEASURED, ORBITS, *FITTED_ON, *HELD_OUT], check=True, cwd=ROOT)
+    return {flow.name: flow for flow in flows(ORBITS)}
+
+
+def done() -> Done:
+    lines = TRIALS.read_text().splitlines() if TRIALS.exists() else []
+    found = [json.loads(line) for line in lines]
+    return {Trial(*(record[field] for field in Trial._fields)): record for record in found}
+
+
+def keep(record: dict[str, Any]) -> None:
+    with TRIALS.open("a") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def told(trial: Trial, record: dict[str, Any]) -> str:
+    how = f"{trial.schedule} {trial.tau or record.get('forcing', {}).get('tau')}"
+    value = record.get("failure") or f"{record['d_stsp']:.3f}"
+    what = f"seed {trial.seed}, {trial.cell}, {trial.system}, {trial.noise:.0%} noise"
+    return f"{what}, {how}: {value} ({record['seconds']:.1f} s)"
+
+
+def work(known: list[Flow], hours: float) -> None:
+    began, workshop, before = time.monotonic(), Workshop(known), done()
+    left = [trial for trial in trials(known) if trial not in before]
+    for number, trial in enumerate(left):
+        if time.monotonic() - began >= 3600 * hours:
+            say(f"{len(left) - number} trials are left: the same command goes on")
+            return
+        record = workshop.attempt(trial)
+        keep(record)
+        say(f"{number + 1} of {len(left)}: {told(trial, record)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="./scripts/bench interval", description=__doc__)
+    parser.add_argument("--only", choices=[*GROUPS], help="half of the systems; all where left out")
+    parser.add_argument("--hours", type=float, default=float("inf"), help="begin no trial after so many hours")
+    how = parser.parse_args()
+    made = orbits()
+    groups = {title: [made[name] for name in names] for title, names in GROUPS.items() if how.only in (None, title)}
+    work([flow for group in groups.values() for flow in group], how.hours)
+    for line in tables(groups, done()):
+        say(line)
+
+
+if __name__ == "__main__":
+    main()
