@@ -116,7 +116,7 @@ def _evidence(prepared: Prepared, found: Exponent) -> list[str]:
     clock = prepared.period if prepared.is_flow else 1.0
     if found.by_map is not None:
         reasons.append(
-            f"Along the data the fitted map stretches small differences by {found.by_map * clock:.3g} nats a {unit}."
+            f"The fitted maps stretch small differences by {found.by_map * clock:.3g} nats a {unit} (median)."
         )
     if found.by_divergence is not None and found.curve is not None:
         gained = f"over which they grow by {found.curve.rise:.2g} nats"
@@ -124,12 +124,19 @@ def _evidence(prepared: Prepared, found: Exponent) -> list[str]:
     return reasons
 
 
+def _growth(found: Exponent) -> float:
+    """Nats per row by which maps stretch differences: the combined value where one of them is believed."""
+    if found.value is not None and any(growth.believed for growth in found.growths):
+        return found.value
+    return found.by_map or 0.0
+
+
 def judge(prepared: Prepared, found: Exponent) -> Finding:
     """Chaotic, stochastic or undecided, from the map's held-out error and both estimates.
 
-    Chaotic: the nonlinear map predicts at least 3 % better than the linear one, it stretches differences along the
-    data by more than 0.08 nats a period, and the interval of the combined exponent lies above zero. Stochastic: the
-    nonlinear map is no better.
+    Chaotic: a nonlinear map predicts at least 3 % better than the linear one, the maps stretch differences by more
+    than 0.08 nats a period (the combined exponent where one of them agrees with the divergence curve, else their
+    median), and the interval of the combined exponent lies above zero. Stochastic: the nonlinear map is no better.
 
     Args:
         prepared: states and clock.
@@ -148,8 +155,7 @@ def judge(prepared: Prepared, found: Exponent) -> Finding:
             exact = "A linear map predicts the series almost exactly: several oscillations, none of them chaotic."
             return Finding(Verdict.QUASI_PERIODIC, (exact, *reasons))
         return Finding(Verdict.STOCHASTIC, (*reasons, "No nonlinear rule connects the rows: linear noise."))
-    growth = (found.by_map or 0.0) * prepared.period
-    if growth <= LEAST_GROWTH:
+    if _growth(found) * prepared.period <= LEAST_GROWTH:
         return Finding(Verdict.UNDECIDED, (*reasons, "A nonlinear rule is there, but it does not stretch differences."))
     if found.low is None or found.low <= 0:
         return Finding(Verdict.UNDECIDED, (*reasons, "The interval of the exponent reaches down to zero."))
