@@ -110,9 +110,10 @@ def test_fit_gives_the_best_judged_state_and_tells_of_each_event() -> None:
     fitted = fit(series, made, seed=0, on_event=events.append)
     judged = [event for event in events if isinstance(event, Validated)]
     assert [event.update for event in judged] == [500, 1000, 1500, 2000]
-    scores = [event.d_stsp + event.d_h for event in judged if event.d_stsp is not None and event.d_h is not None]
+    best = [event for event in judged if event.best][-1]
     validation = fitted.provenance["validation"]
-    assert validation["d_stsp"] + validation["d_h"] == min(scores)
+    assert (validation["d_stsp"], validation["d_h"]) == (best.d_stsp, best.d_h)
+    assert fitted.provenance["update"] == best.update
     assert fitted.latent_start.tolist() == fitted.scaling.apply(series.split()[2].x[0]).tolist()
     found = evaluate(fitted, series.split()[2], evaluation=Evaluation(prediction_steps=5))
     assert found.prediction_error.detail["n"] == 5
