@@ -63,7 +63,7 @@ class AnalysisOptions(BaseModel):
 
     def asked(self) -> dict[str, Any]:
         """What differs from `auto`, as JSON; `{}` where nothing does."""
-        return self.model_dump(mode="json", exclude_defaults=True)
+        return {name: value for name, value in self.model_dump(mode="json").items() if value != "auto"}
 
     def digest(self) -> str:
         """sha256 of `asked()`: equal options have equal digests, also once there are more options with defaults."""

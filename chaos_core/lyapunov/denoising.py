@@ -9,7 +9,7 @@ import numpy as np
 from scipy.linalg import solveh_banded
 
 from chaos_core.embedding import Embedding, delay_embed
-from chaos_core.lyapunov.map_model import ROUGH_ROWS, MapModel, fit_map
+from chaos_core.lyapunov.map_model import ROUGH_ROWS, TRAIN_ROWS, MapModel, fit_map
 from chaos_core.lyapunov.neighbours import Orbit
 from chaos_core.typing import Floats
 
@@ -18,6 +18,7 @@ __all__ = ["denoise"]
 
 ROUNDS = 3
 STEPS = 2
+MUCH_NOISE = 0.05
 SHARPEST = 0.01
 """The map is trusted to at most this share of the noise, however well it fits."""
 
@@ -82,11 +83,12 @@ def denoise(
     Differs: one smooth global map, fitted anew in each round, instead of local linear ones.
     """
     floor = np.maximum(noise, 1e-3)
+    rows = TRAIN_ROWS if floor.max() >= MUCH_NOISE else ROUGH_ROWS
     runs = start
     for _ in range(ROUNDS):
         states = [delay_embed(run, embedding) for run in runs]
         orbit = Orbit.of(states)
-        model = fit_map(orbit, 1, directions=directions, rows=ROUGH_ROWS)
+        model = fit_map(orbit, 1, directions=directions, rows=rows)
         channels = runs[0].shape[1]
         weights = model.weights[:, :channels]
         missed = [z[1:, :channels] - z[:-1, :channels] - model.features.values(z[:-1]) @ weights for z in states]

@@ -9,7 +9,7 @@ from chaos_core.lyapunov.features import Features, WeighedFeatures
 from chaos_core.lyapunov.neighbours import Orbit, near
 from chaos_core.typing import Floats, Ints
 
-__all__ = ["ROUGH_ROWS", "MapModel", "fit_map", "principal_axes"]
+__all__ = ["ROUGH_ROWS", "TRAIN_ROWS", "MapModel", "fit_map", "principal_axes"]
 
 
 WIDEST, HALVINGS = 5.6, 3
@@ -20,7 +20,7 @@ NEIGHBOURS = 30
 TRAIN_ROWS = 6000
 TRAIN_ROWS_WIDE = 3000
 ROUGH_ROWS = 3000
-"""Enough to see whether there is a rule, and to take noise away with it."""
+"""Enough to see whether there is a rule, and to take a few per cent of noise away with it."""
 WIDE = 10
 HELD_OUT_ROWS = 2500
 HELD_OUT_SHARE = 0.2
