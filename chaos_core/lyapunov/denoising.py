@@ -68,7 +68,8 @@ def denoise(
     Three rounds: fit the map to the rows as they are; then move the rows to the minimum of
     sum |y_t - x_t|^2 / noise^2 + |x_{t+1} - F(x_t, x_{t-lag}, ...)|^2 / q^2 by two Gauss-Newton steps, each one
     banded system; q is the spread of what the map misses, at least a hundredth of the noise. On 17 flows with 10 %
-    noise this takes the distance to the true rows from 0.083 (filter alone) to 0.035 of the spread.
+    noise the median distance to the true rows falls from 0.068 of the spread (filter alone) to 0.021 with all
+    coordinates, from 0.061 to 0.037 with one.
 
     Args:
         noisy: (T_i, N) each run as observed, scaled to unit variance.

@@ -71,9 +71,8 @@ class Exponent:
         spectrum: (D,) all exponents of the map in free runs, the largest first; None for delay embeddings, for more
             than eight coordinates, where the runs leave the data, or where a flow's spectrum lacks its zero.
         curve: the divergence curve, in rows of the orbit.
-        model: the first map.
-        evidence: the same kind of map, fitted to the rows before they were denoised: rows that were made to agree
-            with a map cannot tell whether there is one.
+        evidence: the first map, fitted to the rows before they were denoised: rows that were made to agree with a
+            map cannot tell whether there is one.
     """
 
     value: float | None
@@ -85,7 +84,6 @@ class Exponent:
     sampling: float | None
     spectrum: Floats | None
     curve: Divergence | None
-    model: MapModel
     evidence: MapModel
 
 
@@ -138,8 +136,9 @@ def _fitted(prepared: Prepared, runs: tuple[Floats, ...], embedding: Embedding) 
     return orbit, fit_map(orbit, step, gaussians=gaussians, directions=directions)
 
 
-def _near(exponents: Floats, curve: Floats, tolerance: Floats) -> Floats:
+def _near(exponents: Floats, curve: Floats, first: Flags) -> Floats:
     """(S, K) logarithms of those of the maps (S, K) that lie near the curve (S,), NaN elsewhere."""
+    tolerance = np.where(first, TOLERANCE_FIRST, TOLERANCE)
     there = (exponents > 0) & (curve > 0)[:, None]
     logs = np.full(exponents.shape, np.nan)
     logs[there] = np.log(exponents[there])
@@ -156,7 +155,7 @@ def _weighed(exponents: Floats, curve: Floats, error: float, first: Flags) -> Fl
     where there is none that of the others; it is weighed against the curve by the map's held-out error and by how many
     were not believed.
     """
-    logs = _near(exponents, curve, np.where(first, TOLERANCE_FIRST, TOLERANCE))
+    logs = _near(exponents, curve, first)
     believed = np.isfinite(logs).any(axis=1)
     leading = np.isfinite(logs[:, first]).any(axis=1)
     base = np.log(np.where(curve > 0, curve, 1.0))
@@ -198,7 +197,7 @@ def _combine(curve: Divergence | None, growths: list[Growth], error: float, bias
     first = np.array([growth.first for growth in growths])
     value = _weighed(exponents[None], slope, error, first)[0]
     spread = _weighed(np.stack(drawn, axis=1), slopes, error, first).std()
-    near = _near(exponents[None], slope, np.where(first, TOLERANCE_FIRST, TOLERANCE))[0]
+    near = _near(exponents[None], slope, first)[0]
     return Answer(float(value), float(spread), tuple(np.isfinite(near).tolist()))
 
 
@@ -206,7 +205,7 @@ def _half_width(answer: Answer, curve: Divergence | None, error: float, clock: f
     """Half of the 90 % interval as a share of the value.
 
     Block bootstrap; maps that are not believed; what weak growth, badly predicted rows, denoised delays and the method
-    itself left on every second one of 67 flows. At most 0.9, so that a positive value keeps a positive lower end.
+    itself left on 67 flows with known exponents. At most 0.9, so that a positive value keeps a positive lower end.
     """
     doubted = 1 - np.mean(answer.believed) if answer.believed else 1.0
     weak = min(1.0, WEAK_GROWTH / max(abs(answer.value) * clock, 1e-9))
@@ -234,7 +233,8 @@ def estimate_exponent(prepared: Prepared) -> Exponent:
     Args:
         prepared: states and clock.
 
-    Source: settings were chosen on every second one of 67 flows with known exponents (`./scripts/bench lyapunov`).
+    Source: 67 flows with known exponents (`./scripts/bench lyapunov`): most settings were chosen on every second one,
+        the curve's bias, the precedence of free runs and the doubt of denoised delays on all of them.
     """
     stride, clock = prepared.stride, prepared.orbit_period if prepared.is_flow else 1.0
     curve = divergence(prepared.orbit, prepared.orbit_period, prepared.theiler)
@@ -261,6 +261,5 @@ def estimate_exponent(prepared: Prepared) -> Exponent:
         sampling=sampling,
         spectrum=None if spectrum is None else spectrum / stride,
         curve=curve,
-        model=model,
         evidence=evidence,
     )

@@ -95,10 +95,8 @@ def _orthonormal(v: Floats) -> tuple[Floats, Floats]:
     return frames, np.maximum(np.abs(np.einsum("bkk->bk", triangles)), 1e-300)
 
 
-def free_growth(
-    orbit: Orbit, model: MapModel, *, steps: int, burn_in: int, vectors: int = 1, runs: int = FREE_RUNS
-) -> FreeGrowth | None:
-    """Lets the map run freely from states of the data and pushes tangent vectors along each run.
+def free_growth(orbit: Orbit, model: MapModel, *, steps: int, burn_in: int, vectors: int = 1) -> FreeGrowth | None:
+    """Lets the map run freely from 32 states spread over the data and pushes tangent vectors along each run.
 
     Where the map has the attractor of the data, these are the exponents of the map itself: errors of single Jacobians
     average out as they do not along the data, since the run stays on the map's own attractor.
@@ -109,7 +107,6 @@ def free_growth(
         steps: rows of each run that count.
         burn_in: rows before them.
         vectors: how many, each orthogonal to those before; as many exponents are found.
-        runs: how many, from starts spread over the data.
 
     Returns:
         None where more than a tenth of the runs leave the data by more than their extent.
@@ -118,7 +115,7 @@ def free_growth(
     """
     h = model.step
     burn, count = -(-burn_in // h), max(1, steps // h)
-    z = orbit.z[orbit.starts(0, runs)]
+    z = orbit.z[orbit.starts(0, FREE_RUNS)]
     bound = FAR_AWAY * np.abs(orbit.z).max(axis=0)
     v = np.random.default_rng(0).standard_normal((*z.shape, vectors))
     alive, growth = np.ones(len(z), bool), np.zeros((burn + count, len(z), vectors))

@@ -154,8 +154,9 @@ def fit_map(
         orbit: (T, D) states, each coordinate scaled to unit variance.
         step: h, rows; 1 for a full state, a tenth of a period for a delay embedding (whose coordinates hardly move
             in one row).
-        gaussians: number of centres, states of the data: of a full state those far from each other (sixty times less
-            error on Rossler's flow than with states drawn at random), of delays drawn at random (a fifth less error).
+        gaussians: number of centres, states of the data: of a full state those far from each other (on Rossler's flow
+            a sixtieth of the held-out error that states drawn at random leave), of delays drawn at random (exponents
+            of 17 flows a fifth better so).
         rows: that it is fitted to, at most, evenly spread.
         directions: local directions that the motion has; None for a full state, which is not damped.
 

@@ -11,6 +11,7 @@ from chaos_core.lyapunov.cleaning import (
     DIRECTIONS,
     FINE_PERIOD,
     FULL_STATE,
+    Cleaned,
     Filtered,
     clean_runs,
     filter_runs,
@@ -175,16 +176,26 @@ def _require_room(rows: int, lost: int) -> None:
         )
 
 
-def _filtered(raw: list[Floats], options: AnalysisOptions, period: float | None) -> tuple[Filtered, list[str]]:
+def _filtered(raw: list[Floats], options: AnalysisOptions, period: float | None) -> Filtered:
+    if options.denoise == "off" or options.dynamics == "map":
+        return unfiltered(raw)
+    return filter_runs(raw, period)
+
+
+def _said_of_noise(filtered: Filtered, cleaned: Cleaned, options: AnalysisOptions) -> list[str]:
     if options.denoise == "off":
-        return unfiltered(raw), ["Observation noise was neither looked for nor taken away, as asked."]
-    if options.dynamics == "map":
-        return unfiltered(raw), []
-    found = filter_runs(raw, period)
-    if not found.levels.any():
-        return found, []
-    share = 100 * float(np.sqrt((found.levels**2).mean()))
-    return found, [f"Observation noise of about {share:.2g} % of the signal's spread was taken away first."]
+        return ["Observation noise was neither looked for nor taken away, as asked."]
+    if not filtered.levels.any():
+        return []
+    noise = (
+        f"Observation noise of about {100 * float(np.sqrt((filtered.levels**2).mean())):.2g} % of the signal's spread"
+    )
+    if cleaned.runs is not cleaned.filtered:
+        return [f"{noise} was taken away first."]
+    how = (
+        f"only a filter over {filtered.window} rows was used" if filtered.window > 1 else "the rows stayed as they are"
+    )
+    return [f"{noise} was found; {how}, since no one map explains the rest or there are many channels."]
 
 
 def _embedding(
@@ -231,7 +242,7 @@ def prepare(series: Series, options: AnalysisOptions = AUTOMATIC) -> Prepared:
     raw, notes = _usable_runs(series)
     _check(options, max(len(run) for run in raw), series.channels)
     known = None if options.period_steps == "auto" else options.period_steps
-    filtered, said = _filtered(raw, options, known)
+    filtered = _filtered(raw, options, known)
     longest = filtered.longest[:MOST_STATES]
     period = dominant_period(longest) if known is None else known
     is_flow = period >= MAP_PERIOD if options.dynamics == "auto" else options.dynamics == "flow"
@@ -239,7 +250,7 @@ def prepare(series: Series, options: AnalysisOptions = AUTOMATIC) -> Prepared:
     stride = thinning(period) if is_flow else 1
     embedding, full_state = _embedding(longest, options, is_flow, period, theiler)
     cleaned = clean_runs(filtered, period, stride, delays=not full_state)
-    runs, notes = cleaned.runs, notes + said
+    runs, notes = cleaned.runs, notes + _said_of_noise(filtered, cleaned, options)
     if series.channels > MOST_COORDINATES:
         runs, kept = _leading(runs)
         notes.append(

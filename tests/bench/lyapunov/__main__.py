@@ -76,7 +76,7 @@ def theirs(seen: Iterable[Flow], *peers: str) -> dict[str, list[Estimate]]:
 def show(title: str, found: list[Estimate]) -> None:
     """Both halves of the alphabet, by even and odd place: settings are to be chosen on one, reported on the other.
 
-    Those of today are older than the halves: they were chosen on flows of both.
+    Most of today's were; some late ones were chosen on both.
     """
     seconds = np.median([estimate.seconds for estimate in found])
     verdicts = np.mean([estimate.verdict == "chaotic" for estimate in found])

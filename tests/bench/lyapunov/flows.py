@@ -61,7 +61,7 @@ def compiled(name: str, meta: dict[str, Any]) -> Any:
 
 def orbit_of(field: Any, dimension: int) -> Callable[..., Any]:
     @numba.njit
-    def orbit(start, h, steps_per_row, rows):  # type: ignore[no-untyped-def]
+    def orbit(start, h, steps_per_row, rows):
         k, y, x = np.empty((4, dimension)), np.empty(dimension), start.copy()
         out = np.empty((rows, dimension))
         for row in range(rows):
@@ -77,14 +77,14 @@ def orbit_of(field: Any, dimension: int) -> Callable[..., Any]:
                 x[:] = x + h / 6 * (k[0] + 2 * k[1] + 2 * k[2] + k[3])
         return out
 
-    return orbit  # type: ignore[no-any-return]
+    return orbit
 
 
 def exponent_of(field: Any, dimension: int) -> Callable[..., Any]:
     """Growth of one tangent vector; derivatives along it by central differences of width `eps`."""
 
     @numba.njit
-    def exponent(start, h, blocks, steps, eps):  # type: ignore[no-untyped-def]
+    def exponent(start, h, blocks, steps, eps):
         x, v = start.copy(), np.ones(dimension) / np.sqrt(dimension)
         k, j = np.empty((4, dimension)), np.empty((4, dimension))
         y, w, up, down = np.empty(dimension), np.empty(dimension), np.empty(dimension), np.empty(dimension)
@@ -108,7 +108,7 @@ def exponent_of(field: Any, dimension: int) -> Callable[..., Any]:
                 v /= size
         return growth / (steps * h)
 
-    return exponent  # type: ignore[no-any-return]
+    return exponent
 
 
 def measure(name: str, meta: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
