@@ -78,3 +78,15 @@ def test_the_map_never_learns_from_the_step_between_two_runs() -> None:
 def test_no_block_fits_into_runs_that_are_too_short() -> None:
     orbit = Orbit.of([unit_variance(white_noise(100).x)])
     assert tangent_growth(orbit, fit_map(orbit, 1), block=80, burn_in=40) is None
+
+
+@pytest.mark.parametrize("dim", [1, 3, 4, 6])
+def test_weighed_features_are_the_features_times_the_weights_with_the_same_derivative(dim: int) -> None:
+    rng = np.random.default_rng(dim)
+    features, z = Features(rng.standard_normal((9, dim)), 1.3), rng.standard_normal((5, dim))
+    weights = rng.standard_normal((features.values(z).shape[1], 2))
+    value, slopes = features.weighed(weights)(z)
+    np.testing.assert_allclose(value, features.values(z) @ weights, atol=1e-12)
+    for column, unit in enumerate(np.eye(dim)):
+        along = features.along(z, np.tile(unit, (5, 1))) @ weights
+        np.testing.assert_allclose(slopes[:, :, column], along, atol=1e-12)
