@@ -52,7 +52,10 @@ class Estimate(BaseModel):
         source: which map, and whether along the data or in free runs.
         lambda_per_step: nats per row.
         believed: whether it is positive and near the divergence curve, whose slope on flows is first divided by 0.92:
-            within a factor 1.5, free runs of a full state 1.8.
+            within a factor 1.5, free runs 1.8.
+        distance: Hellinger distance between free runs of the map and the data, 0 (the same attractor) to 1; 0.4 where
+            the runs leave the data. None in analyses of version 1.
+        weight: its share in lambda_max_per_step; the rest is the divergence curve's. None in analyses of version 1.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +63,8 @@ class Estimate(BaseModel):
     source: str
     lambda_per_step: float
     believed: bool
+    distance: float | None = None
+    weight: float | None = None
 
 
 class Analysis(BaseModel):
@@ -200,7 +205,13 @@ def _found(prepared: Prepared, found: Exponent) -> dict[str, Any]:
         "lambda_map_per_step": found.by_map,
         "lambda_divergence_per_step": found.by_divergence,
         "estimates": tuple(
-            Estimate(source=one.source, lambda_per_step=one.exponent / prepared.stride, believed=one.believed)
+            Estimate(
+                source=one.source,
+                lambda_per_step=one.exponent / prepared.stride,
+                believed=one.believed,
+                distance=one.distance,
+                weight=one.weight,
+            )
             for one in found.growths
         ),
         "curve": _curve(found.curve, prepared.stride) if found.curve is not None else None,

@@ -10,11 +10,12 @@ from chaos_core.embedding import Embedding
 
 __all__ = ["ANALYSIS_VERSION", "AUTOMATIC", "AnalysisOptions"]
 
-ANALYSIS_VERSION = 1
+ANALYSIS_VERSION = 2
 """Raise it whenever the same series and options can give other numbers: stored analyses of another version are not
 used again."""
 
 Auto: TypeAlias = Literal["auto"]
+Neighbours: TypeAlias = Annotated[int, Field(ge=1, le=50)]
 Period: TypeAlias = Annotated[float, Field(ge=2, allow_inf_nan=False)]
 
 
@@ -28,6 +29,7 @@ class AnalysisOptions(BaseModel):
         denoise: "off" neither measures observation noise nor takes it away.
         period_steps: rows per swing, at least 2: the clock by which a flow is thinned and followed.
         theiler_steps: rows around a point that are its own past and future, at least 1.
+        neighbours: how many neighbours of a state the divergence curve follows: 1 is Rosenstein's, more is Kantz's.
     """
 
     model_config = ConfigDict(
@@ -59,6 +61,11 @@ class AnalysisOptions(BaseModel):
         "auto",
         description="rows around a point that are not its neighbours but its own past and future, at most half of the "
         "longest complete run; auto: one period",
+    )
+    neighbours: Neighbours | Auto = Field(
+        "auto",
+        description="how many neighbours of a state the divergence curve follows, 1 to 50: one as Rosenstein, several "
+        "averaged before the logarithm as Kantz; auto: one, which is nearest and has most room to grow",
     )
 
     def asked(self) -> dict[str, Any]:

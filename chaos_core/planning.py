@@ -18,10 +18,7 @@ from chaos_core.forcing import AnyForcingSpec, Forcing
 from chaos_core.observation import Observation
 from chaos_core.spec import Device, Evaluation, Interval, Optimiser, Plan, Precision, Schedule, Spec, Split, Training
 
-__all__ = ["FACTOR", "plan"]
-
-FACTOR = 1 / 3
-"""tau over ln 2 / lambda_max: with annealing the optimum is broad (0.33 to 0.66); noise moves it down to a third."""
+__all__ = ["plan"]
 
 MANY_PARAMETERS = 5_000
 MOST_PARAMETERS = 5_000_000
@@ -36,8 +33,9 @@ _FORCING_SPEC: TypeAdapter[BaseModel] = TypeAdapter(AnyForcingSpec)
 def plan(spec: Spec, analysis: Analysis) -> Plan:
     """Fills in every "auto" of a spec; what the client chose stays as it is.
 
-    The forcing interval is the heart of it. For chaotic data tau = ln 2 / lambda_max / 3, reached from 2 over the
-    first 60 % of the updates; for other data, where that time does not exist, the fallback of the analysis.
+    The forcing interval is the heart of it. For chaotic data tau is that share of ln 2 / lambda_max with which the
+    cell trains best at the noise of the data (`Cell.interval_share`), reached from 2 over the first 60 % of the
+    updates; for other data, where that time does not exist, the fallback of the analysis.
 
     Args:
         spec: the client's words.
@@ -53,7 +51,7 @@ def plan(spec: Spec, analysis: Analysis) -> Plan:
         TooShort: the training piece is shorter than one window.
 
     Source: the interval: Mikhaeil, Monfared, Durstewitz (2022), arXiv:2110.07238, eq. 11.
-    Differs: a third of their ln 2 / lambda_max, annealed: with short budgets the full time from the start fails.
+    Differs: a share of their ln 2 / lambda_max, annealed: with short budgets the full time from the start fails.
     """
     notes: list[str] = []
     split = Split() if spec.split == "auto" else spec.split
@@ -62,7 +60,7 @@ def plan(spec: Spec, analysis: Analysis) -> Plan:
     cell = _cell(spec, observed, embedded=embedding.dim > 1)
     read_out = observation.fill(spec.observation, latent=cell.latent, observed=observed)
     rows = math.floor(analysis.length * split.train) - embedding.rows_lost
-    suggested = _suggested_tau(analysis)
+    suggested = _suggested_tau(cell, analysis)
     scheme = _forcing(spec, suggested)
     facts = Facts(cell, read_out, scheme, rows, embedding.dim > 1)
     training = _training(_words(spec.training), facts, suggested, notes)
@@ -80,7 +78,7 @@ def plan(spec: Spec, analysis: Analysis) -> Plan:
         dt=analysis.dt,
         names=analysis.names,
         noise=analysis.noise,
-        interval=_interval(spec, analysis, scheme, notes),
+        interval=_interval(spec, analysis, cell, scheme, notes),
         notes=tuple(notes),
     )
 
@@ -121,9 +119,11 @@ def _cell(spec: Spec, observed: int, *, embedded: bool) -> Cell:
     return cells.fill(asked, observed=observed, embedded=embedded)
 
 
-def _suggested_tau(analysis: Analysis) -> int:
+def _suggested_tau(cell: Cell, analysis: Analysis) -> int:
     time = analysis.predictability_time_steps
-    return analysis.fallback_tau if time is None else max(1, round(FACTOR * time))
+    if time is None:
+        return analysis.fallback_tau
+    return max(1, round(cell.interval_share(analysis.noise_share) * time))
 
 
 def _forcing(spec: Spec, tau: int) -> Forcing:
@@ -208,7 +208,7 @@ def _note_window(scheme: Forcing, training: Training, notes: list[str]) -> None:
         raise Inconsistent("anneal_from is larger than tau; an annealed interval grows", tau=tau)
 
 
-def _interval(spec: Spec, analysis: Analysis, scheme: Forcing, notes: list[str]) -> Interval:
+def _interval(spec: Spec, analysis: Analysis, cell: Cell, scheme: Forcing, notes: list[str]) -> Interval:
     time, tau = analysis.predictability_time_steps, getattr(scheme, "tau", None)
     asked = {} if spec.forcing == "auto" else _words(spec.forcing)
     if tau is None:
@@ -216,7 +216,9 @@ def _interval(spec: Spec, analysis: Analysis, scheme: Forcing, notes: list[str])
     elif "tau" in asked:
         source, why = "client", "the client chose it"
     elif time is not None:
-        source, why = "lambda_max", f"ln 2 / lambda_max = {time:.1f} steps, of which a third is taken"
+        source, share = "lambda_max", cell.interval_share(analysis.noise_share)
+        cell_kind, noise = getattr(cell, "kind", "cell"), f"{analysis.noise_share:.2g}"
+        why = f"ln 2 / lambda_max = {time:.1f} steps; at noise {noise} a {cell_kind} trains best at {share:.2f} of it"
     else:
         source = "fallback"
         why = (

@@ -15,10 +15,12 @@ from pydantic import BaseModel, Field
 
 from chaos_core.typing import Map, Param, Params, Tensor
 
-__all__ = ["MOST_UNITS", "Cell", "Param"]
+__all__ = ["MOST_UNITS", "USUAL_SHARE", "Cell", "Param"]
 
 MOST_UNITS = 4096
 """Largest number of latent or hidden units: a slip of the pen shall not ask for gigabytes."""
+
+USUAL_SHARE = 1 / 3
 
 
 class Cell(BaseModel, ABC, frozen=True, extra="forbid"):
@@ -63,6 +65,18 @@ class Cell(BaseModel, ABC, frozen=True, extra="forbid"):
             observed: channels that the cell sees, N or N times the embedding dimension.
             embedded: whether those channels are a delay embedding.
         """
+
+    @classmethod
+    def interval_share(cls, noise: float) -> float:
+        """The annealed forcing interval tau with which the cell trains best, as a share of ln 2 / lambda_max.
+
+        A third unless the cell measured something else (`docs/interval.md`).
+
+        Args:
+            noise: of the observations, as a share of the channels' spread.
+        """
+        del noise
+        return USUAL_SHARE
 
     def step(self, p: Params, z: Tensor) -> Tensor:
         """One step, z_{t+1} = F(z_t): (..., M) -> (..., M). The same as `bind(p)(z)`; for loops bind once."""

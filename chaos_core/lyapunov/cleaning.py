@@ -73,8 +73,8 @@ def thinning(period: float) -> int:
     return max(1, round(period / ROWS_PER_PERIOD))
 
 
-def map_embedding(channels: int, period: float, share: float = LAG_SHARE) -> Embedding:
-    """Six delayed copies (shared among the channels), a tenth of a period apart: what one map of a flow needs.
+def map_embedding(channels: int, period: float, copies: int = COPIES, share: float = LAG_SHARE) -> Embedding:
+    """Delayed copies (shared among the channels), a part of a period apart: what one map of a flow needs.
 
     Closer than an embedding for the eye, which unfolds the attractor as far as it can: a map has to tell apart what
     differs, and the further past, the more it folds. Measured on every second one of 67 flows.
@@ -82,9 +82,10 @@ def map_embedding(channels: int, period: float, share: float = LAG_SHARE) -> Emb
     Args:
         channels: N.
         period: rows per period.
+        copies: of a single channel.
         share: of a period, between copies.
     """
-    return Embedding(dim=max(2, -(-COPIES // channels)), lag=max(1, round(share * period)))
+    return Embedding(dim=max(2, -(-copies // channels)), lag=max(1, round(share * period)))
 
 
 def _missed_by_a_map(x: Floats, period: float) -> float:

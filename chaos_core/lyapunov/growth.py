@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chaos_core.lyapunov.map_model import MapModel, principal_axes
+from chaos_core.lyapunov.map_model import MapModel
 from chaos_core.lyapunov.neighbours import Orbit
 from chaos_core.typing import Floats
 
@@ -35,13 +35,15 @@ class FreeGrowth(MapExponent):
 
     Args:
         spectrum: (K,) exponents, nats per row, the largest first.
+        states: (S, D) where the runs were.
     """
 
     spectrum: Floats
+    states: Floats
 
 
 def tangent_growth(
-    orbit: Orbit, model: MapModel, *, block: int, burn_in: int, blocks: int = 40, directions: int | None = None
+    orbit: Orbit, model: MapModel, *, block: int, burn_in: int, blocks: int = 40
 ) -> MapExponent | None:
     """Pushes one tangent vector per block through the model's Jacobians along the data: mean of ln |J v|.
 
@@ -52,8 +54,6 @@ def tangent_growth(
         burn_in: rows before them, in which the vector turns into the most unstable direction.
         blocks: most blocks, evenly spread, as many as lie side by side in the series; several offsets are averaged
             where the model's step is above 1.
-        directions: project on that many local principal directions after each step, which removes the spurious
-            exponents of a delay embedding; None for a full state.
 
     Returns:
         None where no run holds a block.
@@ -69,16 +69,10 @@ def tangent_growth(
         return None
     starts = (starts[:, None] + np.arange(h)).ravel()
     rows = starts[:, None] + h * np.arange(burn + count + 1)
-    planes = None
-    if directions is not None and directions < orbit.z.shape[1]:
-        axes = principal_axes(orbit, rows.ravel())[:, :, -directions:]
-        planes = axes.reshape(*rows.shape, orbit.z.shape[1], directions)
     v = np.full((len(starts), orbit.z.shape[1]), orbit.z.shape[1] ** -0.5)
     growth = np.zeros((len(starts), burn + count))
     for k in range(burn + count):
         v = v + model.features.along(orbit.z[rows[:, k]], v) @ model.weights
-        if planes is not None:
-            v = np.einsum("bia,bja,bj->bi", planes[:, k + 1], planes[:, k + 1], v)
         size = np.maximum(np.linalg.norm(v, axis=1), 1e-300)
         growth[:, k] = np.log(size)
         v = v / size[:, None]
@@ -119,11 +113,14 @@ def free_growth(orbit: Orbit, model: MapModel, *, steps: int, burn_in: int, vect
     bound = FAR_AWAY * np.abs(orbit.z).max(axis=0)
     v = np.random.default_rng(0).standard_normal((*z.shape, vectors))
     alive, growth = np.ones(len(z), bool), np.zeros((burn + count, len(z), vectors))
+    states = np.zeros((burn + count, *z.shape))
     for k in range(burn + count):
         z[alive], slopes = model.next(z[alive])
+        states[k] = z
         v[alive], growth[k, alive] = _orthonormal(slopes @ v[alive])
         alive &= (np.abs(z) <= bound).all(axis=1)
         if alive.mean() < ALIVE:
             return None
     parts = np.log(growth[burn:, alive]).mean(axis=0) / h
-    return FreeGrowth(float(parts[:, 0].mean()), parts[:, 0], np.sort(parts.mean(axis=0))[::-1])
+    ran = states[burn:, alive].reshape(-1, z.shape[1])
+    return FreeGrowth(float(parts[:, 0].mean()), parts[:, 0], np.sort(parts.mean(axis=0))[::-1], ran)

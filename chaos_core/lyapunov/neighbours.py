@@ -61,8 +61,8 @@ class Orbit:
         return allowed[np.linspace(0, allowed.size - 1, count).astype(np.int64)]
 
 
-def nearest(orbit: Orbit, references: Ints, theiler: int, horizon: int) -> Ints:
-    """The nearest state of each reference that is not its own past or future and that lives as long.
+def nearest(orbit: Orbit, references: Ints, theiler: int, horizon: int, count: int = 1) -> Ints:
+    """The states nearest to each reference that are not its own past or future and that live as long.
 
     Equal states, as rounded data have them, never part and tell nothing: they are passed over. Of two states equally
     near the earlier one is taken.
@@ -72,17 +72,18 @@ def nearest(orbit: Orbit, references: Ints, theiler: int, horizon: int) -> Ints:
         references: (R,) rows to find neighbours for.
         theiler: rows around a reference that are skipped.
         horizon: rows that both must have before them inside their runs.
+        count: how many for each, 1 or more.
 
     Returns:
-        (R,) rows of the neighbours, -1 where there is none.
+        (R, count) rows of the neighbours, the nearest first, -1 where there are no more.
 
     Source: M. T. Rosenstein, J. J. Collins, C. J. De Luca (1993), doi:10.1016/0167-2789(93)90009-P.
     """
     rows, points = np.flatnonzero(orbit.room >= horizon), orbit.z[references]
-    found = native.search(orbit.z, rows, points, 1, own=references, window=theiler)
+    found = native.search(orbit.z, rows, points, count, own=references, window=theiler)
     if found is None:
-        found = tree.search(orbit.z, rows, points, 1, own=references, window=theiler)
-    return found[:, 0]
+        found = tree.search(orbit.z, rows, points, count, own=references, window=theiler)
+    return found
 
 
 def near(library: Floats, points: Floats, count: int) -> Ints:

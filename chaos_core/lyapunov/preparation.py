@@ -53,6 +53,7 @@ class Prepared:
         is_flow: whether successive rows follow a continuous motion.
         period: dominant period, rows of the series.
         theiler_steps: rows of the series around a point that are its own past and future.
+        neighbours: how many neighbours of a state the divergence curve follows.
         levels: (N,) observation noise of each channel as a share of its standard deviation; 0 where there is none or
             where it cannot be told from the motion.
         window: rows of the filter, 1 for none.
@@ -73,6 +74,7 @@ class Prepared:
     is_flow: bool
     period: float
     theiler_steps: int
+    neighbours: int
     levels: Floats
     window: int
     embedding: Embedding
@@ -268,6 +270,7 @@ def prepare(series: Series, options: AnalysisOptions = AUTOMATIC) -> Prepared:
         is_flow=is_flow,
         period=period,
         theiler_steps=theiler,
+        neighbours=1 if options.neighbours == "auto" else options.neighbours,
         levels=filtered.levels,
         window=filtered.window,
         embedding=embedding,

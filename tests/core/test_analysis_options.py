@@ -40,7 +40,8 @@ def test_equal_wishes_have_equal_digests_and_others_have_others() -> None:
     same = [options(period_steps=7), options(period_steps=7.0, denoise="auto")]
     assert len({wish.digest() for wish in same}) == 1
     assert options(embedding={"dim": 3}).digest() == options(embedding={"dim": 3, "lag": 1}).digest()
-    others = [{}, {"denoise": "off"}, {"dynamics": "map"}, {"theiler_steps": 7}, {"period_steps": 7}, {"embedding": {}}]
+    others = [{}, {"denoise": "off"}, {"dynamics": "map"}, {"theiler_steps": 7}, {"period_steps": 7}]
+    others += [{"embedding": {}}, {"neighbours": 7}]
     assert len({options(**wish).digest() for wish in others}) == len(others)
 
 
@@ -60,6 +61,7 @@ def test_options_survive_json(given: dict[str, Any]) -> None:
     [
         {"period_steps": 1.9}, {"period_steps": float("inf")}, {"period_steps": "long"}, {"theiler_steps": 0},
         {"theiler_steps": 1.5}, {"dynamics": "chaos"}, {"denoise": "on"}, {"embedding": {"dim": 0}}, {"lag": 3},
+        {"neighbours": 0}, {"neighbours": 51},
     ],
     ids=str,
 )  # fmt: skip
@@ -83,6 +85,14 @@ def test_an_analysis_stored_before_there_were_options_can_be_read() -> None:
     old = found.model_dump(mode="json")
     assert old.pop("options") == dict.fromkeys(AnalysisOptions.model_fields, "auto")
     assert Analysis.model_validate(old) == found
+
+
+def test_as_many_neighbours_are_followed_as_are_asked_for() -> None:
+    iterates = henon(1500)
+    alone, several = analyse(iterates), analyse(iterates, options(neighbours=4))
+    assert alone.curve is not None and several.curve is not None
+    assert several.curve.s[0] > alone.curve.s[0] + 0.2
+    assert alone == analyse(iterates, options(neighbours=1)).model_copy(update={"options": options()})
 
 
 def test_a_given_embedding_makes_the_states(scalar: Series) -> None:

@@ -8,6 +8,7 @@ from chaos_core.lyapunov.divergence import divergence, scaling_region
 from chaos_core.lyapunov.lines import harmonic_fit, two_frequency_fit
 from chaos_core.lyapunov.neighbours import Orbit, nearest
 from chaos_core.lyapunov.noise import best_window, noise_levels, smooth
+from chaos_core.series import Series
 from chaos_core.systems import henon, logistic, lorenz63, rossler, sine, two_torus, with_noise
 
 
@@ -36,6 +37,36 @@ def test_neighbours_of_chaotic_systems_part_at_the_published_rate(
     assert found.exponent == pytest.approx(truth, rel=tolerance)
 
 
+@pytest.mark.parametrize(("series", "truth"), [(logistic(4000), math.log(2)), (henon(4000), 0.4192)])
+def test_several_neighbours_of_a_map_part_at_the_published_rate(series: Series, truth: float) -> None:
+    found = divergence(Orbit.of([unit_variance(series.x)]), 3.0, 1, neighbours=5)
+    assert found is not None
+    assert found.exponent == pytest.approx(truth, rel=0.15)
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_the_curve_is_the_mean_log_of_the_mean_distance_of_the_closer_half(count: int) -> None:
+    z = unit_variance(henon(600).x)
+    orbit, theiler = Orbit.of([z]), 3
+    found = divergence(orbit, 3.0, theiler, neighbours=count)
+    assert found is not None
+    horizon = len(found.curve) - 1
+    references = np.arange(600 - horizon)
+    gaps = np.linalg.norm(z[references, None] - z[None, : 600 - horizon], axis=-1)
+    gaps[(np.abs(references[:, None] - references) <= theiler) | (gaps == 0)] = np.inf
+    partners = np.argsort(gaps, axis=1)[:, :count]
+    reach = gaps[references, partners[:, -1]]
+    close = reach <= np.median(reach)
+    k = np.arange(horizon + 1)
+    paths = z[references[close, None, None] + k] - z[partners[close][:, :, None] + k]
+    expected = np.log(np.linalg.norm(paths, axis=-1).mean(axis=1)).mean(axis=0)
+    np.testing.assert_allclose(found.curve, expected, atol=1e-12)
+
+
+def test_more_neighbours_than_there_are_give_no_curve() -> None:
+    assert divergence(Orbit.of([unit_variance(henon(200).x)]), 3.0, 1, neighbours=400) is None
+
+
 def test_neighbours_on_a_circle_do_not_part() -> None:
     t = 2 * np.pi * np.arange(6000) / 40.3
     found = divergence(Orbit.of([np.c_[np.sin(t), np.cos(t)]]), 40.3, 41)
@@ -47,7 +78,7 @@ def test_neighbours_keep_outside_the_theiler_window_and_inside_their_runs() -> N
     rng = np.random.default_rng(0)
     orbit = Orbit.of([rng.standard_normal((300, 2)), rng.standard_normal((200, 2))])
     references = orbit.starts(50, 1000)
-    partner = nearest(orbit, references, theiler=30, horizon=50)
+    partner = nearest(orbit, references, theiler=30, horizon=50)[:, 0]
     assert (partner >= 0).all()
     assert (np.abs(partner - references) > 30).all()
     assert (orbit.room[partner] >= 50).all()
@@ -60,12 +91,13 @@ def test_the_nearest_neighbour_is_that_of_a_search_through_all_rows() -> None:
     gaps = np.linalg.norm(z[references, None] - z[None], axis=-1)
     gaps[np.abs(references[:, None] - np.arange(400)) <= 25] = np.inf
     gaps[:, 390:] = np.inf
-    np.testing.assert_array_equal(nearest(Orbit.of([z]), references, 25, 10), gaps.argmin(axis=1))
+    found = nearest(Orbit.of([z]), references, 25, 10, count=4)
+    np.testing.assert_array_equal(found, np.argsort(gaps, axis=1)[:, :4])
 
 
 def test_equal_states_are_no_neighbours() -> None:
     z = np.repeat(np.random.default_rng(2).standard_normal((40, 2)), 5, axis=0)
-    partner = nearest(Orbit.of([z]), np.arange(100), 1, 5)
+    partner = nearest(Orbit.of([z]), np.arange(100), 1, 5)[:, 0]
     assert (np.linalg.norm(z[partner] - z[:100], axis=1) > 0).all()
 
 

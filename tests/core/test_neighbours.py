@@ -92,7 +92,7 @@ def test_neighbours_in_several_runs_have_room_and_may_lie_in_another_run() -> No
     z = lorenz(3000, 3)
     orbit = Orbit.of([z[:1200], z[1200:1300], z[1300:]])
     references = orbit.starts(150, 1000)
-    partner = nearest(orbit, references, theiler=20, horizon=150)
+    partner = nearest(orbit, references, theiler=20, horizon=150)[:, 0]
     distance, expected = truth(z, np.flatnonzero(orbit.room >= 150), z[references], references, 20)
     assert np.isfinite(distance.min(axis=1)).all()
     np.testing.assert_array_equal(partner, expected[:, 0])
@@ -103,7 +103,7 @@ def test_neighbours_in_several_runs_have_room_and_may_lie_in_another_run() -> No
 def test_of_two_neighbours_equally_near_the_earlier_row_is_taken() -> None:
     z = np.array([[1.0], [-1.0], [0.0], [1.0], [-1.0]])
     orbit, middle = Orbit.of([z]), np.array([2])
-    assert [int(nearest(orbit, middle, theiler, 0)[0]) for theiler in (0, 1, 2)] == [0, 0, -1]
+    assert [int(nearest(orbit, middle, theiler, 0)[0, 0]) for theiler in (0, 1, 2)] == [0, 0, -1]
     for search in (native.search, tree.search):
         np.testing.assert_array_equal(search(z, np.arange(5), z[middle], 5), [[2, 0, 1, 3, 4]])
         np.testing.assert_array_equal(search(z, np.arange(1, 5), z[middle], 1, own=middle), [[1]])
@@ -125,7 +125,7 @@ def test_there_is_no_neighbour_where_window_or_horizon_leave_no_row() -> None:
         rows = np.flatnonzero(orbit.room >= horizon)
         twin = tree.search(orbit.z, rows, orbit.z[references], 1, own=references, window=theiler)
         np.testing.assert_array_equal(twin, np.full((120, 1), -1))
-    assert nearest(orbit, references[:0], 5, 5).shape == (0,)
+    assert nearest(orbit, references[:0], 5, 5).shape == (0, 1)
 
 
 def test_near_states_come_in_order_with_the_state_itself_first() -> None:
@@ -158,7 +158,7 @@ def test_without_a_library_the_twin_answers(unknown_cpu: None) -> None:
     orbit, references = Orbit.of([lorenz(900, 3)]), np.arange(0, 800, 3)
     distance, expected = truth(orbit.z, np.arange(850), orbit.z[references], references, 20)
     assert np.isfinite(distance.min(axis=1)).all()
-    partner = nearest(orbit, references, 20, 50)
+    partner = nearest(orbit, references, 20, 50)[:, 0]
     np.testing.assert_array_equal(partner, expected[:, 0])
     np.testing.assert_array_equal(near(orbit.z, orbit.z[:9], 30)[:, 0], np.arange(9))
     logs = log_distances(orbit, references, partner, 50)
