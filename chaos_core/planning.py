@@ -33,9 +33,9 @@ _FORCING_SPEC: TypeAdapter[BaseModel] = TypeAdapter(AnyForcingSpec)
 def plan(spec: Spec, analysis: Analysis) -> Plan:
     """Fills in every "auto" of a spec; what the client chose stays as it is.
 
-    The forcing interval is the heart of it. For chaotic data tau is that share of ln 2 / lambda_max with which the
-    cell trains best at the noise of the data (`Cell.interval_share`), reached from 2 over the first 60 % of the
-    updates; for other data, where that time does not exist, the fallback of the analysis.
+    The forcing interval is the heart of it. For chaotic data tau is that part of ln 2 / lambda_max with which the cell
+    trains best (`Cell.suggested_tau`), reached from 2 over the first 60 % of the updates; for other data, where that
+    time does not exist, the fallback of the analysis.
 
     Args:
         spec: the client's words.
@@ -51,7 +51,7 @@ def plan(spec: Spec, analysis: Analysis) -> Plan:
         TooShort: the training piece is shorter than one window.
 
     Source: the interval: Mikhaeil, Monfared, Durstewitz (2022), arXiv:2110.07238, eq. 11.
-    Differs: a share of their ln 2 / lambda_max, annealed: with short budgets the full time from the start fails.
+    Differs: a part of their ln 2 / lambda_max, annealed: with short budgets the full time from the start fails.
     """
     notes: list[str] = []
     split = Split() if spec.split == "auto" else spec.split
@@ -121,9 +121,7 @@ def _cell(spec: Spec, observed: int, *, embedded: bool) -> Cell:
 
 def _suggested_tau(cell: Cell, analysis: Analysis) -> int:
     time = analysis.predictability_time_steps
-    if time is None:
-        return analysis.fallback_tau
-    return max(1, round(cell.interval_share(analysis.noise_share) * time))
+    return analysis.fallback_tau if time is None else cell.suggested_tau(time)
 
 
 def _forcing(spec: Spec, tau: int) -> Forcing:
@@ -216,9 +214,8 @@ def _interval(spec: Spec, analysis: Analysis, cell: Cell, scheme: Forcing, notes
     elif "tau" in asked:
         source, why = "client", "the client chose it"
     elif time is not None:
-        source, share = "lambda_max", cell.interval_share(analysis.noise_share)
-        cell_kind, noise = getattr(cell, "kind", "cell"), f"{analysis.noise_share:.2g}"
-        why = f"ln 2 / lambda_max = {time:.1f} steps; at noise {noise} a {cell_kind} trains best at {share:.2f} of it"
+        source, kind = "lambda_max", getattr(cell, "kind", "cell")
+        why = f"ln 2 / lambda_max = {time:.1f} steps; a {kind} learns best when it is forced every {tau} in the end"
     else:
         source = "fallback"
         why = (

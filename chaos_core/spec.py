@@ -188,7 +188,7 @@ class Spec(Settings):
     Args:
         cell: the equations; auto: `clipped_shplrnn`.
         observation: how channels and latent units belong together; auto: identity where there are as many.
-        forcing: how data enter the state; auto: sparse, from 2 up to the cell's share of ln 2 / lambda_max.
+        forcing: how data enter the state; auto: sparse, from 2 up to the cell's part of ln 2 / lambda_max.
         training, evaluation: see `Training`, `Evaluation`.
         embedding: delay coordinates; auto: as the analysis finds.
         split: 70 % train, 10 % validation, 20 % test where left out.

@@ -67,16 +67,15 @@ class Cell(BaseModel, ABC, frozen=True, extra="forbid"):
         """
 
     @classmethod
-    def interval_share(cls, noise: float) -> float:
-        """The annealed forcing interval tau with which the cell trains best, as a share of ln 2 / lambda_max.
+    def suggested_tau(cls, predictability_time: float) -> int:
+        """The forcing interval, steps, up to which annealed forcing trains the cell best.
 
-        A third unless the cell measured something else (`docs/interval.md`).
+        A third of ln 2 / lambda_max, unless the cell measured something else (`docs/interval.md`).
 
         Args:
-            noise: of the observations, as a share of the channels' spread.
+            predictability_time: ln 2 / lambda_max, steps.
         """
-        del noise
-        return USUAL_SHARE
+        return max(1, round(USUAL_SHARE * predictability_time))
 
     def step(self, p: Params, z: Tensor) -> Tensor:
         """One step, z_{t+1} = F(z_t): (..., M) -> (..., M). The same as `bind(p)(z)`; for loops bind once."""

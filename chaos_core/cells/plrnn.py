@@ -11,7 +11,7 @@ from chaos_core.typing import Map, Param, Params, Tensor
 __all__ = ["PLRNN"]
 
 USUAL_LATENT = 30
-NOISY = 0.05
+LEAST_TAU = 12
 
 
 class PLRNN(Cell, frozen=True):
@@ -66,9 +66,14 @@ class PLRNN(Cell, frozen=True):
         return cls(**({"latent": max(USUAL_LATENT, observed)} | chosen(partial)))
 
     @classmethod
-    def interval_share(cls, noise: float) -> float:
-        """Two thirds without noise, a third from 5 % of noise on, a straight line between: see `docs/interval.md`."""
-        return USUAL_SHARE * (2 - min(1.0, noise / NOISY))
+    def suggested_tau(cls, predictability_time: float) -> int:
+        """A third of ln 2 / lambda_max, but at least 12 steps, unless these were more than two thirds of it.
+
+        Forced more often, the units beside the observed ones have no time to matter: no interval below 12 steps came
+        near the best of its system, whatever its share of ln 2 / lambda_max (`docs/interval.md`).
+        """
+        least = min(LEAST_TAU, 2 * USUAL_SHARE * predictability_time)
+        return max(1, round(max(USUAL_SHARE * predictability_time, least)))
 
 
 def _without_diagonal(w: Tensor) -> Tensor:

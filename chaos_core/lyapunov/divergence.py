@@ -118,7 +118,8 @@ def divergence(
 
     Source: M. T. Rosenstein, J. J. Collins, C. J. De Luca (1993), doi:10.1016/0167-2789(93)90009-P;
         H. Kantz (1994), doi:10.1016/0375-9601(94)90991-1.
-    Differs: Kantz's neighbours are so many, not those within a radius; saturation is measured instead of guessed, and the region is found instead of chosen by eye.
+    Differs: Kantz's neighbours are so many, not those within a radius; saturation is measured instead of guessed, and
+        the region is found instead of chosen by eye.
     """
     horizon = int(min(orbit.room.max() // 4, max(20, 12 * period)))
     references = orbit.starts(horizon, REFERENCES)

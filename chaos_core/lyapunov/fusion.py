@@ -36,12 +36,12 @@ ALONG = 0.3
 """What growth along the data counts beside that in free runs of the same map, where single Jacobians average out."""
 LOST = 0.4
 """The distance of a map whose runs leave the data."""
-CURVE_DISTANCE = 0.15
-"""The distance at which a map would be as good as the divergence curve."""
+CURVE_DISTANCE, CURVE_DISTANCE_DELAYED = 0.25, 0.15
+"""The distance at which a map would be as good as the divergence curve: in all planes, and in those of a history."""
 NORMAL_90 = 1.645
 WEAK_GROWTH = 0.1
-DOUBT, DOUBT_WEAK, DOUBT_UNPREDICTED, DOUBT_DENOISED, DOUBT_WITHOUT_CURVE = 1.9, 0.27, 0.1, 0.12, 0.5
-OWN_ERROR, WIDEST = 0.1, 0.9
+DOUBT, DOUBT_WEAK, DOUBT_SPREAD, DOUBT_DISTANCE, DOUBT_DENOISED, DOUBT_WITHOUT_CURVE = 1.7, 0.25, 0.6, 0.5, 0.1, 0.5
+OWN_ERROR, WIDEST = 0.05, 0.9
 CURVE_BIAS = 0.92
 """A curve's slope is 8 % low on median: pairs that are wide apart bend it before they saturate."""
 SAMPLES = 400
@@ -163,14 +163,17 @@ def _near(exponents: Floats, curve: Floats, free: Flags) -> Floats:
 
 @dataclass(frozen=True)
 class Voices:
-    """Who speaks, (K,) each: the distance of its map's runs from the data, and whether it is growth in such runs."""
+    """Who speaks beside the curve.
+
+    Args:
+        distances: (K,) those of their maps' runs from the data.
+        free: (K,) whether it is growth in such runs.
+        curve: the distance at which a map would be as good as the curve.
+    """
 
     distances: Floats
     free: Flags
-
-    @classmethod
-    def of(cls, growths: list[Growth]) -> "Voices":
-        return cls(np.array([growth.distance for growth in growths]), np.array([growth.free for growth in growths]))
+    curve: float
 
     @property
     def weights(self) -> Floats:
@@ -186,7 +189,7 @@ class Voices:
         """
         logs = _near(exponents, curve, self.free)
         believed = np.isfinite(logs)
-        weights = np.c_[np.where(believed, self.weights, 0.0), np.full(len(curve), CURVE_DISTANCE**-STEEPNESS)]
+        weights = np.c_[np.where(believed, self.weights, 0.0), np.full(len(curve), self.curve**-STEEPNESS)]
         base = np.log(np.where(curve > 0, curve, 1.0))
         found = np.exp((weights * np.c_[np.where(believed, logs, 0.0), base]).sum(axis=1) / weights.sum(axis=1))
         return np.where(curve > 0, found, curve), weights
@@ -216,10 +219,12 @@ class Answer:
     weights: tuple[float, ...]
 
 
-def _combine(curve: Divergence | None, growths: list[Growth], bias: float) -> Answer | None:
+def _combine(curve: Divergence | None, growths: list[Growth], *, is_flow: bool, delayed: bool) -> Answer | None:
     rng = np.random.default_rng(0)
     drawn = [_resampled(growth.parts, rng) for growth in growths]
-    exponents, voices = np.array([growth.exponent for growth in growths]), Voices.of(growths)
+    exponents, bias = np.array([growth.exponent for growth in growths]), CURVE_BIAS if is_flow else 1.0
+    distances, free = (np.array([getattr(growth, name) for growth in growths]) for name in ("distance", "free"))
+    voices = Voices(distances, free, CURVE_DISTANCE_DELAYED if delayed else CURVE_DISTANCE)
     if curve is None:
         if not growths:
             return None
@@ -228,7 +233,7 @@ def _combine(curve: Divergence | None, growths: list[Growth], bias: float) -> An
         return Answer(value, error, 0.0, float(voices.distances.min()), tuple(shares.tolist()))
     slope, slopes = np.array([curve.exponent]) / bias, _resampled(curve.parts, rng) / bias
     if not growths:
-        return Answer(float(slope[0]), float(slopes.std()), 0.0, CURVE_DISTANCE, ())
+        return Answer(float(slope[0]), float(slopes.std()), 0.0, voices.curve, ())
     (value,), (weights,) = voices.weighed(exponents[None], slope)
     error = voices.weighed(np.stack(drawn, axis=1), slopes)[0].std()
     shares, total = weights / weights.sum(), float(weights.sum())
@@ -239,22 +244,23 @@ def _combine(curve: Divergence | None, growths: list[Growth], bias: float) -> An
     return Answer(float(value), float(error), spread, total ** (-1 / STEEPNESS), tuple(shares[:-1].tolist()))
 
 
-def _half_width(answer: Answer, curve: Divergence | None, error: float, clock: float, denoised_delays: bool) -> float:
+def _half_width(answer: Answer, curve: Divergence | None, clock: float, *, denoised: bool) -> float:
     """Half of the 90 % interval as a share of the value.
 
-    Block bootstrap; maps that are not believed; what weak growth, badly predicted rows, denoised delays and the method
-    itself left on 67 flows with known exponents. At most 0.9, so that a positive value keeps a positive lower end.
+    Block bootstrap; maps that are not believed; how far those that are lie apart, and how unlike the data their runs
+    are; what weak growth, denoising and the method itself left on 67 flows with known exponents. At most 0.9, so
+    that a positive value keeps a positive lower end.
     """
     doubted = float(np.mean([weight == 0 for weight in answer.weights])) if answer.weights else 1.0
     weak = min(1.0, WEAK_GROWTH / max(abs(answer.value) * clock, 1e-9))
-    unpredicted = min(1.0, 10 * np.sqrt(error))
     sampling = min(1.0, answer.error / max(abs(answer.value), 1e-300))
     parts = [
         NORMAL_90 * sampling,
         DOUBT * doubted,
         DOUBT_WEAK * weak,
-        DOUBT_UNPREDICTED * unpredicted,
-        DOUBT_DENOISED if denoised_delays else 0.0,
+        DOUBT_SPREAD * answer.spread,
+        DOUBT_DISTANCE * answer.distance,
+        DOUBT_DENOISED if denoised else 0.0,
         DOUBT_WITHOUT_CURVE if curve is None else 0.0,
         OWN_ERROR,
     ]
@@ -271,8 +277,8 @@ def estimate_exponent(prepared: Prepared) -> Exponent:
     Args:
         prepared: states and clock.
 
-    Source: 67 flows with known exponents (`./scripts/bench lyapunov`): most settings were chosen on every second one,
-        the curve's bias, the precedence of free runs and the doubt of denoised delays on all of them.
+    Source: 67 flows with known exponents (`./scripts/bench lyapunov`): settings were chosen on every second one, the
+        curve's bias, its distance and the parts of the interval on all of them.
     """
     stride, clock = prepared.stride, prepared.orbit_period if prepared.is_flow else 1.0
     curve = divergence(prepared.orbit, prepared.orbit_period, prepared.theiler, neighbours=prepared.neighbours)
@@ -281,12 +287,11 @@ def estimate_exponent(prepared: Prepared) -> Exponent:
     told = [_growths(prepared, orbit, model, f"map {i + 1}") for i, (orbit, model) in enumerate(maps)]
     growths, spectrum, model = [growth for grown, _ in told for growth in grown], told[0][1], maps[0][1]
     evidence = _fitted(prepared, prepared.filtered, embeddings[0], ROUGH_ROWS)[1] if prepared.denoised else model
-    answer = _combine(curve, growths, CURVE_BIAS if prepared.is_flow else 1.0)
+    answer = _combine(curve, growths, is_flow=prepared.is_flow, delayed=not prepared.full_state)
     value = half = sampling = None
     if answer is not None:
         value = answer.value / stride
-        denoised_delays = prepared.denoised and not prepared.full_state
-        half = abs(value) * _half_width(answer, curve, model.error, clock, denoised_delays)
+        half = abs(value) * _half_width(answer, curve, clock, denoised=prepared.denoised)
         sampling = answer.error / max(abs(answer.value), 1e-300)
         growths = [replace(growth, weight=share) for growth, share in zip(growths, answer.weights, strict=True)]
     return Exponent(

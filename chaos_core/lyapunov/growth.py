@@ -42,9 +42,7 @@ class FreeGrowth(MapExponent):
     states: Floats
 
 
-def tangent_growth(
-    orbit: Orbit, model: MapModel, *, block: int, burn_in: int, blocks: int = 40
-) -> MapExponent | None:
+def tangent_growth(orbit: Orbit, model: MapModel, *, block: int, burn_in: int, blocks: int = 40) -> MapExponent | None:
     """Pushes one tangent vector per block through the model's Jacobians along the data: mean of ln |J v|.
 
     Args:

@@ -34,24 +34,24 @@ def test_all_auto_forces_sparsely_up_to_a_third_of_the_predictability_time(chaot
     assert made.interval.source == "lambda_max"
     assert made.interval.factor == pytest.approx(26 / 77)
     assert "60%" in made.interval.schedule
-    assert made.interval.why == "ln 2 / lambda_max = 77.0 steps; at noise 0 a clipped_shplrnn trains best at 0.33 of it"
+    assert made.interval.why == (
+        "ln 2 / lambda_max = 77.0 steps; a clipped_shplrnn learns best when it is forced every 26 in the end"
+    )
     assert made.cell.model_dump()["kind"] == "clipped_shplrnn"
     assert made.observation.model_dump() == {"kind": "identity"}
 
 
 @pytest.mark.parametrize(
-    ("cell", "noise", "tau"),
+    ("cell", "time", "tau"),
     [
-        ("clipped_shplrnn", 0.0, 26), ("clipped_shplrnn", 0.05, 26), ("clipped_shplrnn", 0.3, 26),
-        ("plrnn", 0.0, 51), ("plrnn", 0.025, 38), ("plrnn", 0.05, 26), ("plrnn", 0.3, 26),
+        ("clipped_shplrnn", 77.0, 26), ("clipped_shplrnn", 12.0, 4), ("clipped_shplrnn", 0.4, 1),
+        ("plrnn", 77.0, 26), ("plrnn", 36.0, 12), ("plrnn", 20.0, 12), ("plrnn", 12.0, 8), ("plrnn", 0.4, 1),
     ],
 )  # fmt: skip
-def test_the_interval_is_the_share_that_the_cell_measured_at_the_noise(
-    chaotic: Analysis, cell: str, noise: float, tau: int
-) -> None:
-    made = plan(spec(cell={"kind": cell}), chaotic.model_copy(update={"noise_share": noise}))
+def test_the_interval_is_the_one_that_the_cell_suggests(chaotic: Analysis, cell: str, time: float, tau: int) -> None:
+    made = plan(spec(cell={"kind": cell}), chaotic.model_copy(update={"predictability_time_steps": time}))
     assert made.interval.tau == made.forcing.model_dump()["tau"] == tau
-    assert made.interval.factor == pytest.approx(tau / 77)
+    assert made.interval.factor == pytest.approx(tau / time)
 
 
 def test_data_without_chaos_take_the_fallback_and_say_so(periodic: Analysis) -> None:
