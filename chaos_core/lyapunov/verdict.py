@@ -28,6 +28,7 @@ LEAST_PERIODS = 10.0
 LINEAR_RATIO = 0.97
 EXACT_ERROR = 1e-4
 LEAST_GROWTH = 0.08
+FAINT = 0.25
 
 
 class Verdict(StrEnum):
@@ -125,10 +126,14 @@ def _evidence(prepared: Prepared, found: Exponent) -> list[str]:
 
 
 def _growth(found: Exponent) -> float:
-    """Nats per row by which maps stretch differences: the combined value where one of them is believed."""
+    """Nats per row by which maps stretch differences: the combined value where one of them is believed.
+
+    Where none is and the curve rises many times faster than they stretch, it rises by noise and they prove nothing.
+    """
     if found.value is not None and any(growth.believed for growth in found.growths):
         return found.value
-    return found.by_map or 0.0
+    by_map = found.by_map or 0.0
+    return by_map if by_map > FAINT * (found.by_divergence or 0.0) else 0.0
 
 
 def judge(prepared: Prepared, found: Exponent) -> Finding:
@@ -136,7 +141,8 @@ def judge(prepared: Prepared, found: Exponent) -> Finding:
 
     Chaotic: a nonlinear map predicts at least 3 % better than the linear one, the maps stretch differences by more
     than 0.08 nats a period (the combined exponent where one of them agrees with the divergence curve, else their
-    median), and the interval of the combined exponent lies above zero. Stochastic: the nonlinear map is no better.
+    median, where it is at least a quarter of the curve's slope), and the interval of the combined exponent lies above
+    zero. Stochastic: the nonlinear map is no better.
 
     Args:
         prepared: states and clock.
