@@ -1,4 +1,4 @@
-"""./scripts/bench interval [--only fitted|held-out] [--hours H]: which forcing interval and schedule train best.
+"""./scripts/bench interval [--only fitted|held_out] [--hours H]: which forcing interval and schedule train best.
 
 Each trial is a line of .bench/interval/trials.jsonl, and none is made twice: a run that was broken off goes on. With
 `--hours 0` only the tables are printed, of what there is.
@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.interval.tables import Done, tables
-from tests.bench.interval.trials import FITTED_ON, HELD_OUT, Trial, Workshop, trials
+from tests.bench.interval.trials import SCOPES, Trial, Workshop, trials
 from tests.bench.lyapunov.cases import Flow, flows
 
 ROOT = Path(__file__).parents[3]
 CACHE = ROOT / ".bench"
 MEASURED, ORBITS, TRIALS = CACHE / "flows", CACHE / "interval" / "orbits", CACHE / "interval" / "trials.jsonl"
 BENCH_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
-GROUPS = {"fitted": FITTED_ON, "held-out": HELD_OUT}
+GROUPS = ("fitted", "held_out")
 
 
 def say(line: str) -> None:
@@ -29,8 +29,9 @@ def say(line: str) -> None:
 
 
 def orbits() -> dict[str, Flow]:
+    names = dict.fromkeys(name for scope in SCOPES.values() for group in GROUPS for name in getattr(scope, group))
     module = ["-m", "tests.bench.interval.orbits"]
-    subprocess.run([BENCH_PYTHON, *module, MEASURED, ORBITS, *FITTED_ON, *HELD_OUT], check=True, cwd=ROOT)
+    subprocess.run([BENCH_PYTHON, *module, MEASURED, ORBITS, *names], check=True, cwd=ROOT)
     return {flow.name: flow for flow in flows(ORBITS)}
 
 
@@ -52,9 +53,9 @@ def told(trial: Trial, record: dict[str, Any]) -> str:
     return f"{what}, {how}: {value} ({record['seconds']:.1f} s)"
 
 
-def work(known: list[Flow], hours: float) -> None:
+def work(known: dict[str, Flow], groups: tuple[str, ...], hours: float) -> None:
     began, workshop, before = time.monotonic(), Workshop(known), done()
-    left = [trial for trial in trials(known) if trial not in before]
+    left = [trial for trial in trials(known, groups) if trial not in before]
     for number, trial in enumerate(left):
         if time.monotonic() - began >= 3600 * hours:
             say(f"{len(left) - number} trials are left: the same command goes on")
@@ -66,13 +67,12 @@ def work(known: list[Flow], hours: float) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="./scripts/bench interval", description=__doc__)
-    parser.add_argument("--only", choices=[*GROUPS], help="half of the systems; all where left out")
+    parser.add_argument("--only", choices=GROUPS, help="half of the systems; all where left out")
     parser.add_argument("--hours", type=float, default=float("inf"), help="begin no trial after so many hours")
     how = parser.parse_args()
     made = orbits()
-    groups = {title: [made[name] for name in names] for title, names in GROUPS.items() if how.only in (None, title)}
-    work([flow for group in groups.values() for flow in group], how.hours)
-    for line in tables(groups, done()):
+    work(made, GROUPS if how.only is None else (how.only,), how.hours)
+    for line in tables(made, done()):
         say(line)
 
 

@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Iterator
 from typing import Any
 
-from tests.bench.interval.trials import HELD_OUT, NOISES, SCHEDULES, SCOPES, Trial, at
+from tests.bench.interval.trials import NOISES, SCHEDULES, SCOPES, Trial, at
 from tests.bench.lyapunov.cases import Flow
 
 __all__ = ["Done", "tables"]
@@ -15,9 +15,10 @@ How = tuple[str, float | None]
 AUTO: How = ("auto", None)
 
 
-def tables(groups: dict[str, list[Flow]], done: Done) -> Iterator[str]:
-    """The lines of all tables; a group is a title and its systems."""
-    for cell in SCOPES:
+def tables(flows: dict[str, Flow], done: Done) -> Iterator[str]:
+    """The lines of all tables."""
+    for cell, scope in SCOPES.items():
+        groups = {group: [flows[name] for name in getattr(scope, group)] for group in ("fitted", "held_out")}
         for noise in NOISES:
             yield f"\n{cell}, {noise:.0%} noise: median D_stsp over seeds, by tau over ln 2 / lambda_max"
             yield "(no tau up to 2 is annealed: there the fixed training stands in both rows)"
@@ -36,7 +37,7 @@ def _row(*columns: str) -> str:
 
 def _values(flow: Flow, cell: str, noise: float, how: How, done: Done) -> list[float]:
     """D_stsp of each seed that is done; infinity where the training failed."""
-    wanted = [at(flow, cell, noise, *how, seed) for seed in range(SCOPES[cell].seeds)]
+    wanted = [at(flow, cell, noise, *how, seed) for seed in range(SCOPES[cell].seeds_of(flow.name))]
     found = [done[trial]["d_stsp"] for trial in wanted if trial in done]
     return [math.inf if value is None else value for value in found]
 
@@ -69,7 +70,7 @@ def _summary(title: str, flows: list[Flow], cell: str, noise: float, done: Done)
     """Over those systems of which every factor and schedule was tried; the best is the best of these."""
     factors = SCOPES[cell].factors
     tried: list[How] = [(schedule, factor) for schedule in SCHEDULES for factor in factors]
-    hows = [*tried, AUTO] if all(flow.name in HELD_OUT for flow in flows) else tried
+    hows = [*tried, AUTO] if all(flow.name in SCOPES[cell].held_out for flow in flows) else tried
     found = [{how: _values(flow, cell, noise, how, done) for how in hows} for flow in flows]
     full = [values for values in found if all(values.values())]
     if not full:
