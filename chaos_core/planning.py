@@ -215,7 +215,7 @@ def _interval(spec: Spec, analysis: Analysis, cell: Cell, scheme: Forcing, notes
         source, why = "client", "the client chose it"
     elif time is not None:
         source, kind = "lambda_max", getattr(cell, "kind", "cell")
-        why = f"ln 2 / lambda_max = {time:.1f} steps; a {kind} learns best when it is forced every {tau} in the end"
+        why = f"ln 2 / lambda_max = {time:.1f} steps; a {kind} learns best when it ends at {tau}"
     else:
         source = "fallback"
         why = (
