@@ -23,7 +23,7 @@ from tests.bench.lyapunov.scores import Estimate, accuracy, intervals
 ROOT = Path(__file__).parents[3]
 CACHE = ROOT / ".bench"
 PEER_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
-PEER_ROWS = 5000
+PEER_ROWS = 8000
 SEEDS = 20
 QUICK_STRIDE = 3
 """Odd, so that both halves keep their flows."""
