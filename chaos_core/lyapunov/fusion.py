@@ -223,7 +223,7 @@ def _combine(curve: Divergence | None, growths: list[Growth], *, is_flow: bool, 
     rng = np.random.default_rng(0)
     drawn = [_resampled(growth.parts, rng) for growth in growths]
     exponents, bias = np.array([growth.exponent for growth in growths]), CURVE_BIAS if is_flow else 1.0
-    distances, free = (np.array([getattr(growth, name) for growth in growths]) for name in ("distance", "free"))
+    distances, free = np.array([growth.distance for growth in growths]), np.array([growth.free for growth in growths])
     voices = Voices(distances, free, CURVE_DISTANCE_DELAYED if delayed else CURVE_DISTANCE)
     if curve is None:
         if not growths:
