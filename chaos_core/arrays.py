@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from chaos_core.typing import Floats, Params, Tensor
 
-__all__ = ["Array", "as_array", "as_arrays", "as_numpy", "concat"]
+__all__ = ["Array", "as_array", "as_arrays", "as_numpy", "concat", "shifted"]
 
 PINV_CUTOFF = 1e-15
 """Singular values below this share of the largest count as zero: the value that `Tensor.pinverse` uses."""
@@ -32,6 +32,9 @@ class Array(np.ndarray[Any, np.dtype[np.float64]]):
 
     def sigmoid(self) -> "Array":
         return cast(Array, 1.0 / (1.0 + np.exp(-self)))
+
+    def sqrt(self) -> "Array":
+        return cast(Array, np.sqrt(self))
 
     def to(self, dtype: npt.DTypeLike) -> "Array":
         """A copy in another number type: turns a comparison into zeros and ones."""
@@ -68,6 +71,11 @@ def as_arrays(params: Mapping[str, npt.ArrayLike]) -> Params:
 def as_numpy(x: Tensor) -> Floats:
     """The way back from `as_array`: the plain numpy array."""
     return cast(Floats, np.asarray(x))
+
+
+def shifted(bias: Tensor, s: Tensor | None) -> Tensor:
+    """A bias with the drive of the external inputs added, where there is one."""
+    return bias if s is None else bias + s
 
 
 def concat(parts: Sequence[Tensor]) -> Tensor:

@@ -105,7 +105,7 @@ class TorchEngine(Engine):
         rows = torch.as_tensor(starts, device=self.device)[:, None] + self._offsets
         window = self._x[rows]
         p = self._named()
-        d = self._observation.infer(p, window[:, :-1], self._cell.latent)
+        d = self._observation.infer(p, window[:, :-1], self._cell.state_size)
         z = self._scan(self._cell, p, d[:, 0], d, alpha)
         return mse(self._observation.predict(p, z, window.shape[2]), window[:, 1:])
 

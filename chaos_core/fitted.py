@@ -78,7 +78,7 @@ def config(fitted: Fitted) -> dict[str, Any]:
         "format": FORMAT,
         "cell": kind,
         "settings": settings,
-        "equation": fitted.cell.equation,
+        "equation": fitted.cell.written(),
         "observation": fitted.observation.model_dump(mode="json"),
         "observation_equation": fitted.observation.equation,
         "scaling": {"mean": list(fitted.scaling.mean), "std": list(fitted.scaling.std)},
@@ -143,5 +143,5 @@ def _check_shapes(fitted: Fitted) -> None:
     found = {name: value.shape for name, value in fitted.params.items()}
     if shapes != found:
         raise UnreadableFile(f"tensors {found} where the cell has {shapes}")
-    if fitted.latent_start.shape != (fitted.cell.latent,):
-        raise UnreadableFile(f"a start of shape {fitted.latent_start.shape} for {fitted.cell.latent} latent units")
+    if fitted.latent_start.shape != (fitted.cell.state_size,):
+        raise UnreadableFile(f"a start of shape {fitted.latent_start.shape} for a state of {fitted.cell.state_size} numbers")

@@ -54,7 +54,7 @@ def infer_latent(fitted: Fitted, start: npt.ArrayLike) -> Floats:
     if not np.isfinite(window[-rows:]).all():
         raise NotFinite("the start holds an entry that is missing or not finite")
     state = delay_embed(fitted.scaling.apply(window[-rows:]), fitted.embedding)
-    d = fitted.observation.infer(as_arrays(fitted.params), as_array(state), fitted.cell.latent)
+    d = fitted.observation.infer(as_arrays(fitted.params), as_array(state), fitted.cell.state_size)
     z: Floats = as_numpy(d)[0].copy()
     return z
 

@@ -191,7 +191,7 @@ def _check_size(cell: Cell, read_out: Observation, observed: int, training: Trai
     count = sum(param.size for param in parameters.values())
     if count > MOST_PARAMETERS:
         raise SpecTooLarge(f"{count} parameters; at most {MOST_PARAMETERS}", value=count, limit=MOST_PARAMETERS)
-    states = training.batch_size * training.sequence_length * (cell.latent + getattr(cell, "hidden", 0))
+    states = training.batch_size * training.sequence_length * (cell.state_size + getattr(cell, "hidden", 0))
     if states > MOST_STATES:
         detail = f"windows of {states} states (batch x length x units); at most {MOST_STATES}"
         raise SpecTooLarge(detail, value=states, limit=MOST_STATES)

@@ -52,7 +52,7 @@ def predict_ahead(cell: Cell, observation: Observation, params: NumpyParams, x: 
     step = cell.bind(p)
     data = as_array(x)
     with np.errstate(all="ignore"):
-        z = observation.infer(p, data[: len(data) - steps], cell.latent)
+        z = observation.infer(p, data[: len(data) - steps], cell.state_size)
         for _ in range(steps):
             z = step(z)
         return as_numpy(observation.predict(p, z, data.shape[-1]))

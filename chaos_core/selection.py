@@ -162,7 +162,7 @@ class Judge:
         """
         if not len(self.many):
             return 0.0
-        at_once = max(1, MOST_NUMBERS // (SHORT_RUN * self.cell.latent))
+        at_once = max(1, MOST_NUMBERS // (SHORT_RUN * self.cell.state_size))
         groups = [self.many[first : first + at_once] for first in range(0, len(self.many), at_once)]
         with np.errstate(all="ignore"):
             spread = np.concatenate(
@@ -204,7 +204,7 @@ class Judge:
         """(K, steps, N) in scaled units."""
         p = as_arrays(params)
         with np.errstate(all="ignore"):
-            z0 = as_numpy(self.observation.infer(p, as_array(starts), self.cell.latent))
+            z0 = as_numpy(self.observation.infer(p, as_array(starts), self.cell.state_size))
             z = orbits(self.cell, params, z0, steps)
             x = as_numpy(self.observation.predict(p, as_array(z), starts.shape[1]))
         return x[..., : self.truth.shape[1]]

@@ -141,7 +141,7 @@ class Trainer:
         training, progress = self.plan.training, self._done / self.plan.training.updates
         length, cell = training.sequence_length, self.plan.cell
         rate = learning_rate(self.plan, self._done)
-        alpha = self.plan.forcing.mask(length, cell.latent, self.plan.observed, progress, self._rng)
+        alpha = self.plan.forcing.mask(length, cell.state_size, self.plan.observed, progress, self._rng)
         batch = self._rng.integers(0, len(self._starts), training.batch_size)
         loss, norm = self._engine.update(self._starts[batch], alpha, rate)
         self.update += 1
@@ -213,7 +213,7 @@ class Trainer:
         if best is None:
             raise self._dead()
         params = self._named(best.flat)
-        d = self.plan.observation.infer(as_arrays(params), as_array(self._latest[None]), self.plan.cell.latent)
+        d = self.plan.observation.infer(as_arrays(params), as_array(self._latest[None]), self.plan.cell.state_size)
         return Fitted(
             cell=self.plan.cell,
             observation=self.plan.observation,

@@ -1,6 +1,6 @@
 """The vocabulary of shapes and the few types that all of the core shares.
 
-T time, N observed channels, M latent units, L hidden units, B sequences, J jobs, K starts. Batch first, time second,
+T time, N observed channels, M latent units, L hidden units, K external inputs, B sequences, J jobs. Batch first, time second,
 feature last: `x` is (T, N) or (B, T, N), `z` is (T, M) or (B, T, M), `alpha` is (T, M).
 
 Cells and observations are written with tensor methods only (`z @ w.mT`, `z.relu()`), so one text runs on torch and,
@@ -10,10 +10,10 @@ checker alone: nothing here loads torch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +35,14 @@ Params: TypeAlias = Mapping[str, Tensor]
 NumpyParams: TypeAlias = Mapping[str, npt.NDArray[Any]]
 """The same as plain numpy arrays of any float type, as they are drawn and saved."""
 
-Map: TypeAlias = Callable[[Tensor], Tensor]
-"""One step of the dynamics with its parameters bound: (..., M) -> (..., M)."""
+
+class Map(Protocol):
+    """One step of the dynamics with its parameters bound: z (..., M) -> (..., M).
+
+    `s` is the drive C u_t (..., `Cell.drive_width`) of the external inputs at this step; None where there are none.
+    """
+
+    def __call__(self, z: Tensor, s: Tensor | None = None, /) -> Tensor: ...
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,22 @@
-"""Piecewise-linear recurrent network."""
+"""Piecewise-linear recurrent networks."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar, Literal, Self
 
+from chaos_core.arrays import shifted
 from chaos_core.auto import chosen
 from chaos_core.cells.base import USUAL_SHARE, Cell
 from chaos_core.typing import Map, Param, Params, Tensor
 
-__all__ = ["PLRNN"]
+__all__ = ["PLRNN", "MeanCentredPLRNN"]
 
 USUAL_LATENT = 30
 LEAST_TAU = 12
+CITATION = (
+    "Durstewitz (2017), A state space approach for piecewise-linear recurrent neural networks for identifying "
+    "computational dynamics from neural measurements, doi:10.1371/journal.pcbi.1005542"
+)
 
 
 class PLRNN(Cell, frozen=True):
@@ -26,14 +31,11 @@ class PLRNN(Cell, frozen=True):
     """
 
     equation: ClassVar[str] = "z' = A * z + W @ relu(z) + h; W has a zero diagonal"
-    citation: ClassVar[str] = (
-        "Durstewitz (2017), A state space approach for piecewise-linear recurrent neural networks for identifying "
-        "computational dynamics from neural measurements, doi:10.1371/journal.pcbi.1005542"
-    )
+    citation: ClassVar[str] = CITATION
 
     kind: Literal["plrnn"] = "plrnn"
 
-    def parameters(self) -> dict[str, Param]:
+    def weights(self) -> dict[str, Param]:
         """A, W, h, all uniform in +-1/sqrt(M), the start values of Mikhaeil et al.; W's diagonal starts at zero."""
         m, width = self.latent, self.latent**-0.5
         return {
@@ -44,17 +46,18 @@ class PLRNN(Cell, frozen=True):
 
     def bind(self, p: Params) -> Map:
         """z -> A z + W max(0, z) + h."""
-        a, h, w = p["A"], p["h"], _without_diagonal(p["W"]).mT
+        a, h, w = p["A"], p["h"], without_diagonal(p["W"]).mT
 
-        def step(z: Tensor) -> Tensor:
-            return a * z + z.relu() @ w + h
+        def step(z: Tensor, s: Tensor | None = None, /) -> Tensor:
+            return a * z + z.relu() @ w + shifted(h, s)
 
         return step
 
-    def jacobian(self, p: Params, z: Tensor) -> Tensor:
+    def jacobian(self, p: Params, z: Tensor, s: Tensor | None = None) -> Tensor:
         """diag(A) + W diag(z > 0)."""
+        del s
         on = (z > 0).to(z.dtype)
-        return p["A"].diag_embed() + _without_diagonal(p["W"]) * on[..., None, :]
+        return p["A"].diag_embed() + without_diagonal(p["W"]) * on[..., None, :]
 
     @classmethod
     def fill(cls, partial: dict[str, Any], *, observed: int, embedded: bool) -> Self:
@@ -76,5 +79,66 @@ class PLRNN(Cell, frozen=True):
         return max(1, round(max(USUAL_SHARE * predictability_time, least)))
 
 
-def _without_diagonal(w: Tensor) -> Tensor:
+class MeanCentredPLRNN(Cell, frozen=True):
+    """z' = A z + W max(0, z - mean(z)) + h: the PLRNN whose units compete, since each sees the others' mean.
+
+    mean(z) runs over the M units of one state. Adding a constant to all units changes the linear part alone.
+
+    Source: Brenner, Hess, Mikhaeil, Bereska, Monfared, Kuo, Durstewitz (2022), Tractable dendritic RNNs for
+        reconstructing nonlinear dynamical systems, ICML, arXiv:2207.02542, whose code has it on by default.
+    Differs: two tensors A and W, as for the PLRNN; start values as for the PLRNN here, where their code splits the
+        matrix of Talathi and Vartak.
+    """
+
+    equation: ClassVar[str] = "z' = A * z + W @ relu(z - mean(z)) + h; W has a zero diagonal"
+    citation: ClassVar[str] = (
+        "Brenner, Hess, Mikhaeil, Bereska, Monfared, Kuo, Durstewitz (2022), Tractable dendritic RNNs for "
+        "reconstructing nonlinear dynamical systems, arXiv:2207.02542"
+    )
+
+    kind: Literal["mean_centred_plrnn"] = "mean_centred_plrnn"
+
+    def weights(self) -> dict[str, Param]:
+        """As for the PLRNN."""
+        return PLRNN(latent=self.latent).weights()
+
+    def bind(self, p: Params) -> Map:
+        """z -> A z + W max(0, z - mean(z)) + h."""
+        a, h, w = p["A"], p["h"], without_diagonal(p["W"]).mT
+
+        def step(z: Tensor, s: Tensor | None = None, /) -> Tensor:
+            return a * z + centred(z).relu() @ w + shifted(h, s)
+
+        return step
+
+    def jacobian(self, p: Params, z: Tensor, s: Tensor | None = None) -> Tensor:
+        """diag(A) + W diag(z > mean(z)) (I - 1 1' / M)."""
+        del s
+        on = (centred(z) > 0).to(z.dtype)
+        return p["A"].diag_embed() + without_row_means(without_diagonal(p["W"]) * on[..., None, :])
+
+    @classmethod
+    def fill(cls, partial: dict[str, Any], *, observed: int, embedded: bool) -> Self:
+        """As for the PLRNN: 30 latent units, or one for each channel where there are more."""
+        del embedded
+        return cls(**({"latent": max(USUAL_LATENT, observed)} | chosen(partial)))
+
+    @classmethod
+    def suggested_tau(cls, predictability_time: float) -> int:
+        """As for the PLRNN, from which it differs by the centring alone; not measured by itself."""
+        return PLRNN.suggested_tau(predictability_time)
+
+
+def without_diagonal(w: Tensor) -> Tensor:
+    """A square matrix with zeros on its diagonal."""
     return w.tril(-1) + w.triu(1)
+
+
+def centred(z: Tensor) -> Tensor:
+    """z minus the mean of its units."""
+    return z - z.mean(-1)[..., None]
+
+
+def without_row_means(w: Tensor) -> Tensor:
+    """W (I - 1 1' / M): the chain rule through `centred`."""
+    return w - w.mean(-1)[..., None]

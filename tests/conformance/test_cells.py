@@ -18,8 +18,8 @@ from chaos_core.observation import LinearObservation
 SPECS = TypeAdapter(AnyCellSpec)
 
 
-def small(kind: str) -> Cell:
-    spec = SPECS.validate_python({"kind": kind, "latent": 4})
+def small(kind: str, **words: object) -> Cell:
+    spec = SPECS.validate_python({"kind": kind, "latent": 4, **words})
     return cells.fill(spec, observed=4)
 
 
@@ -34,25 +34,40 @@ def tensors(params: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
     return {name: torch.tensor(value) for name, value in params.items()}
 
 
-@pytest.fixture(params=sorted(CELLS))
+VARIANTS: list[dict[str, object]] = [
+    *({"kind": kind} for kind in sorted(CELLS)),
+    {"kind": "clipped_shplrnn", "smoothing": 0.3, "bounded": True},
+    {"kind": "dendplrnn", "centred": True},
+    {"kind": "clipped_dendplrnn", "centred": True, "bounded": True},
+    {"kind": "alrnn", "rectified": 0},
+    {"kind": "lem", "dt": 0.3},
+]
+
+
+@pytest.fixture(params=VARIANTS, ids=lambda words: "-".join(map(str, words.values())))
 def cell(request: pytest.FixtureRequest) -> Cell:
-    return small(request.param)
+    return small(**request.param)
+
+
+@pytest.fixture
+def driven(cell: Cell) -> Cell:
+    return cell.model_copy(update={"inputs": 2})
 
 
 @pytest.mark.parametrize("lead", [(), (5,), (2, 5)])
 def test_a_step_keeps_the_shape_and_the_number_type(cell: Cell, lead: tuple[int, ...]) -> None:
     for dtype in (torch.float32, torch.float64):
         p = {name: value.to(dtype) for name, value in tensors(parameters(cell)).items()}
-        z = torch.randn(*lead, cell.latent, dtype=dtype)
+        z = torch.randn(*lead, cell.state_size, dtype=dtype)
         after = cell.step(p, z)
         assert after.shape == z.shape
         assert after.dtype == dtype
-        assert cell.jacobian(p, z).shape == (*lead, cell.latent, cell.latent)
+        assert cell.jacobian(p, z).shape == (*lead, cell.state_size, cell.state_size)
         assert cell.jacobian(p, z).dtype == dtype
 
 
 def test_a_step_repeats_itself_and_leaves_its_arguments_alone(cell: Cell) -> None:
-    p, z = tensors(parameters(cell)), torch.randn(5, cell.latent, dtype=torch.float64)
+    p, z = tensors(parameters(cell)), torch.randn(5, cell.state_size, dtype=torch.float64)
     before = {name: value.clone() for name, value in p.items()}, z.clone()
     first = cell.step(p, z)
     assert torch.equal(first, cell.step(p, z))
@@ -63,26 +78,77 @@ def test_a_step_repeats_itself_and_leaves_its_arguments_alone(cell: Cell) -> Non
 
 def test_a_step_uses_all_parameters_and_ignores_foreign_names(cell: Cell) -> None:
     p = {name: value.requires_grad_() for name, value in tensors(parameters(cell)).items()}
-    z = torch.randn(64, cell.latent, dtype=torch.float64)
+    z = torch.randn(64, cell.state_size, dtype=torch.float64)
     cell.step({**p, "B": torch.zeros(1)}, z).square().sum().backward()
     assert all(value.grad is not None and value.grad.abs().max() > 0 for value in p.values())
 
 
 def test_the_jacobian_equals_automatic_differentiation(cell: Cell) -> None:
     p = tensors(parameters(cell))
-    for z in torch.randn(20, cell.latent, dtype=torch.float64):
+    for z in torch.randn(20, cell.state_size, dtype=torch.float64):
         by_torch = torch.func.jacrev(lambda state: cell.step(p, state))(z)
-        torch.testing.assert_close(cell.jacobian(p, z), by_torch, rtol=0, atol=1e-14)
+        torch.testing.assert_close(cell.jacobian(p, z), by_torch, rtol=0, atol=1e-12)
+
+
+def test_a_drive_adds_to_the_bias_and_the_jacobian_knows_it(driven: Cell) -> None:
+    params, rng = parameters(driven), np.random.default_rng(5)
+    p, u = tensors(params), torch.tensor(rng.standard_normal((6, 2)))
+    z = torch.tensor(rng.standard_normal((6, driven.state_size)))
+    s = driven.drive(p, u)
+    assert s.shape == (6, driven.drive_width)
+    after = driven.step(p, z, s)
+    for row in range(6):
+        moved = {**p, driven.bias: p[driven.bias] + s[row]}
+        torch.testing.assert_close(after[row], driven.step(moved, z[row]), rtol=0, atol=1e-14)
+        by_torch = torch.func.jacrev(lambda state, moved=moved: driven.step(moved, state))(z[row])
+        torch.testing.assert_close(driven.jacobian(p, z[row], s[row]), by_torch, rtol=0, atol=1e-12)
+    np_p = as_arrays(params)
+    np_s = driven.drive(np_p, as_array(u.numpy()))
+    np.testing.assert_allclose(as_numpy(driven.step(np_p, as_array(z.numpy()), np_s)), after.numpy(), atol=1e-14)
+
+
+def test_without_a_drive_a_driven_cell_is_the_undriven_one(cell: Cell, driven: Cell) -> None:
+    p = tensors(parameters(driven))
+    z = torch.randn(5, cell.state_size, dtype=torch.float64)
+    assert torch.equal(driven.step(p, z), cell.step(p, z))
+    assert set(driven.parameters()) - set(cell.parameters()) == {"C"}
+    assert "C @ u" in driven.written()
+    assert cell.written() == cell.equation
+
+
+def test_a_proven_bound_holds_for_orbits_that_start_outside(cell: Cell) -> None:
+    params = parameters(cell)
+    if "A" in params and cell.limits():
+        params["A"] = np.clip(params["A"], -0.95, 0.95)
+    bound = cell.bound(params)
+    if bound is None:
+        return
+    step, z = cell.bind(as_arrays(params)), as_array(2.0 * np.ones((4, cell.state_size)) * [[1], [-1], [2], [0]])
+    for _ in range(2000):
+        z = step(z)
+    assert np.abs(as_numpy(z)).max() <= bound * (1 + 1e-9)
+
+
+def test_which_cells_can_prove_their_bound() -> None:
+    proven = {kind for kind in CELLS if small(kind).bound(_tame(kind)) is not None}
+    assert proven == {"clipped_shplrnn", "clipped_dendplrnn", "rnn", "gru", "lstm", "lem"}
+    for kind in ("clipped_shplrnn", "clipped_dendplrnn"):
+        assert small(kind).bound(_tame(kind) | {"A": np.array([0.5, 0.5, 0.5, 1.0])}) is None
+
+
+def _tame(kind: str) -> dict[str, np.ndarray]:
+    params = parameters(small(kind))
+    return params | ({"A": 0.5 * np.ones(4)} if "A" in params else {})
 
 
 def test_at_a_kink_the_derivative_of_the_rectifier_is_zero(cell: Cell) -> None:
-    p, origin = tensors(parameters(cell)), torch.zeros(cell.latent, dtype=torch.float64)
+    p, origin = tensors(parameters(cell)), torch.zeros(cell.state_size, dtype=torch.float64)
     by_torch = torch.func.jacrev(lambda state: cell.step(p, state))(origin)
-    torch.testing.assert_close(cell.jacobian(p, origin), by_torch, rtol=0, atol=1e-14)
+    torch.testing.assert_close(cell.jacobian(p, origin), by_torch, rtol=0, atol=1e-12)
 
 
 def test_numpy_gives_what_torch_gives(cell: Cell) -> None:
-    params, z = parameters(cell), np.random.default_rng(1).standard_normal((7, cell.latent))
+    params, z = parameters(cell), np.random.default_rng(1).standard_normal((7, cell.state_size))
     p, state = tensors(params), torch.tensor(z)
     after = as_numpy(cell.step(as_arrays(params), as_array(z)))
     np.testing.assert_allclose(after, cell.step(p, state).numpy(), rtol=0, atol=1e-14)
@@ -93,7 +159,7 @@ def test_numpy_gives_what_torch_gives(cell: Cell) -> None:
 def test_vmap_over_jobs_gives_each_job_its_own_step(cell: Cell) -> None:
     jobs = [tensors(parameters(cell, seed)) for seed in range(3)]
     stacked = {name: torch.stack([job[name] for job in jobs]) for name in jobs[0]}
-    z = torch.randn(3, 5, cell.latent, dtype=torch.float64)
+    z = torch.randn(3, 5, cell.state_size, dtype=torch.float64)
     together = torch.func.vmap(cell.step)(stacked, z)
     slopes = torch.func.vmap(cell.jacobian)(stacked, z)
     for job in range(3):
@@ -103,7 +169,7 @@ def test_vmap_over_jobs_gives_each_job_its_own_step(cell: Cell) -> None:
 
 def test_a_state_that_is_not_a_number_stays_visible(cell: Cell) -> None:
     params = parameters(cell)
-    z = np.full(cell.latent, np.nan)
+    z = np.full(cell.state_size, np.nan)
     assert np.isnan(as_numpy(cell.step(as_arrays(params), as_array(z)))).all()
     assert cell.step(tensors(params), torch.tensor(z)).isnan().all()
 
@@ -144,8 +210,9 @@ def test_auto_fills_every_field_and_a_given_value_wins(kind: str) -> None:
         SPECS.validate_python(dict.fromkeys(auto.model_dump(), "auto") | {"kind": kind}), observed=3
     )
     for name, value in auto.model_dump(exclude={"kind"}).items():
-        chosen = cells.fill(SPECS.validate_python({"kind": kind, name: value + 1}), observed=3)
-        assert chosen.model_dump()[name] == value + 1
+        other = not value if isinstance(value, bool) else value / 2 if name == "dt" else value + 1
+        chosen = cells.fill(SPECS.validate_python({"kind": kind, name: other}), observed=3)
+        assert chosen.model_dump()[name] == other
 
 
 @pytest.mark.parametrize(
@@ -157,6 +224,9 @@ def test_auto_fills_every_field_and_a_given_value_wins(kind: str) -> None:
         {"kind": "plrnn", "latent": 10**9},
         {"kind": "plrnn", "hidden": 5},
         {"kind": "clipped_shplrnn", "hidden": "many"},
+        {"kind": "clipped_shplrnn", "smoothing": -0.1},
+        {"kind": "lem", "dt": 1.5},
+        {"kind": "rnn", "inputs": -1},
     ],
 )
 def test_a_spec_with_a_wrong_word_is_refused(words: dict[str, object]) -> None:
