@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
 from pydantic import Field, model_validator
 
 from chaos_core.arrays import concat, shifted
 from chaos_core.auto import chosen
 from chaos_core.cells.base import MOST_UNITS, Cell
-from chaos_core.typing import Map, Param, Params, Tensor
+from chaos_core.typing import Map, NumpyParams, Param, Params, Tensor
 
 __all__ = ["ALRNN"]
 
@@ -51,6 +52,10 @@ class ALRNN(Cell, frozen=True):
             "W": Param((m, m), "normal", START_WIDTH),
             "h": Param((m,), "zeros"),
         }
+
+    def slope_bound(self, p: NumpyParams) -> float:
+        """max |A| + |W|."""
+        return float(np.abs(p["A"]).max() + np.linalg.norm(np.asarray(p["W"], np.float64), ord=2))
 
     def bind(self, p: Params) -> Map:
         """z -> A z + W [z linear, z rectified] + h."""

@@ -76,7 +76,12 @@ class Cell(BaseModel, ABC, frozen=True, extra="forbid"):
         return {}
 
     def bound(self, p: NumpyParams) -> float | None:
-        """A number below which |z_i| of every undriven orbit falls and stays, where the equations prove one, else None."""
+        """A number below which |z_i| of every undriven orbit falls and stays, where one is proven, else None."""
+        del p
+        return None
+
+    def slope_bound(self, p: NumpyParams) -> float | None:
+        """A number that the 2-norm of the Jacobian exceeds nowhere, where one is written down; None where not."""
         del p
         return None
 

@@ -10,7 +10,7 @@ from pydantic import Field
 from chaos_core.arrays import shifted
 from chaos_core.auto import chosen
 from chaos_core.cells.base import MOST_UNITS, Cell
-from chaos_core.cells.plrnn import centred, without_diagonal, without_row_means
+from chaos_core.cells.plrnn import centred, diagonal_and_norm, without_diagonal, without_row_means
 from chaos_core.typing import Floats, Map, NumpyParams, Param, Params, Tensor
 
 __all__ = ["ClippedDendPLRNN", "DendPLRNN"]
@@ -50,6 +50,11 @@ class DendPLRNN(Cell, frozen=True):
     def weights(self) -> dict[str, Param]:
         """A and W split one matrix of Talathi and Vartak; H covers the range of the data: the source's start values."""
         return _weights(self.latent, self.bases)
+
+    def slope_bound(self, p: NumpyParams) -> float:
+        """max |A| + |W| sum_b |alpha_b|, W without its diagonal."""
+        memory = float(np.abs(p["A"]).max())
+        return memory + (diagonal_and_norm(p) - memory) * float(np.abs(p["alpha"]).sum())
 
     def bind(self, p: Params) -> Map:
         """z -> A z + W sum_b alpha_b max(0, z - H_b) + h."""
@@ -115,6 +120,11 @@ class ClippedDendPLRNN(Cell, frozen=True):
         np.fill_diagonal(w, 0.0)
         reach: Floats = w @ (thresholds @ alpha) + h
         return float((reach / (1 - a)).max())
+
+    def slope_bound(self, p: NumpyParams) -> float:
+        """max |A| + |W| sum_b |alpha_b|, W without its diagonal."""
+        memory = float(np.abs(p["A"]).max())
+        return memory + (diagonal_and_norm(p) - memory) * float(np.abs(p["alpha"]).sum())
 
     def bind(self, p: Params) -> Map:
         """z -> A z + W sum_b alpha_b [max(0, z - H_b) - max(0, z)] + h."""

@@ -29,8 +29,8 @@ class LEM(Cell, frozen=True):
     """
 
     equation: ClassVar[str] = (
-        "z' = [y', v']; p, q = dt * sigmoid(W[:2M] @ y + b[:2M]); v' = (1 - p) * v + p * tanh(W[2M:3M] @ y + b[2M:3M]); "
-        "y' = (1 - q) * y + q * tanh(W[3M:] @ v' + b[3M:])"
+        "z' = [y', v']; p, q = dt * sigmoid(W[:2M] @ y + b[:2M]); "
+        "v' = (1 - p) * v + p * tanh(W[2M:3M] @ y + b[2M:3M]); y' = (1 - q) * y + q * tanh(W[3M:] @ v' + b[3M:])"
     )
     bias: ClassVar[str] = "b"
     citation: ClassVar[str] = (

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
+
 from chaos_core.arrays import shifted
 from chaos_core.auto import chosen
 from chaos_core.cells.base import USUAL_SHARE, Cell
-from chaos_core.typing import Map, Param, Params, Tensor
+from chaos_core.typing import Map, NumpyParams, Param, Params, Tensor
 
 __all__ = ["PLRNN", "MeanCentredPLRNN"]
 
@@ -43,6 +45,10 @@ class PLRNN(Cell, frozen=True):
             "W": Param((m, m), "uniform_off_diagonal", width),
             "h": Param((m,), "uniform", width),
         }
+
+    def slope_bound(self, p: NumpyParams) -> float:
+        """max |A| + |W|, W without its diagonal."""
+        return diagonal_and_norm(p)
 
     def bind(self, p: Params) -> Map:
         """z -> A z + W max(0, z) + h."""
@@ -102,6 +108,10 @@ class MeanCentredPLRNN(Cell, frozen=True):
         """As for the PLRNN."""
         return PLRNN(latent=self.latent).weights()
 
+    def slope_bound(self, p: NumpyParams) -> float:
+        """max |A| + |W|, W without its diagonal."""
+        return diagonal_and_norm(p)
+
     def bind(self, p: Params) -> Map:
         """z -> A z + W max(0, z - mean(z)) + h."""
         a, h, w = p["A"], p["h"], without_diagonal(p["W"]).mT
@@ -132,6 +142,13 @@ class MeanCentredPLRNN(Cell, frozen=True):
 def without_diagonal(w: Tensor) -> Tensor:
     """A square matrix with zeros on its diagonal."""
     return w.tril(-1) + w.triu(1)
+
+
+def diagonal_and_norm(p: NumpyParams) -> float:
+    """max |A| + |W|, the 2-norm of W without its diagonal."""
+    w = np.array(p["W"], np.float64)
+    np.fill_diagonal(w, 0.0)
+    return float(np.abs(p["A"]).max() + np.linalg.norm(w, ord=2))
 
 
 def centred(z: Tensor) -> Tensor:

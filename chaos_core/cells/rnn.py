@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
+
 from chaos_core.arrays import shifted
 from chaos_core.auto import chosen
 from chaos_core.cells.base import Cell
@@ -37,6 +39,10 @@ class RNN(Cell, frozen=True):
         """1: the hyperbolic tangent."""
         del p
         return 1.0
+
+    def slope_bound(self, p: NumpyParams) -> float:
+        """|W|: the hyperbolic tangent is nowhere steeper than 1."""
+        return float(np.linalg.norm(np.asarray(p["W"], np.float64), ord=2))
 
     def bind(self, p: Params) -> Map:
         """z -> tanh(W z + b)."""

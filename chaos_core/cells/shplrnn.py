@@ -53,6 +53,11 @@ class ShPLRNN(Cell, frozen=True):
             "h2": Param((n,), "zeros"),
         }
 
+    def slope_bound(self, p: NumpyParams) -> float:
+        """max |A| + |W1| |W2|."""
+        w1, w2 = (np.linalg.norm(np.asarray(p[name], np.float64), ord=2) for name in ("W1", "W2"))
+        return float(np.abs(p["A"]).max() + w1 * w2)
+
     def bind(self, p: Params) -> Map:
         """z -> A z + W1 max(0, W2 z + h2) + h1."""
         a, w1, w2, h1, h2 = p["A"], p["W1"].mT, p["W2"].mT, p["h1"], p["h2"]
@@ -129,6 +134,11 @@ class ClippedShPLRNN(Cell, frozen=True):
         w1, h2 = np.asarray(p["W1"], np.float64), np.asarray(p["h2"], np.float64)
         reach = np.abs(w1) @ np.abs(h2) + np.abs(np.asarray(p["h1"], np.float64))
         return float((reach / (1 - a)).max())
+
+    def slope_bound(self, p: NumpyParams) -> float:
+        """max |A| + |W1| |W2|."""
+        w1, w2 = (np.linalg.norm(np.asarray(p[name], np.float64), ord=2) for name in ("W1", "W2"))
+        return float(np.abs(p["A"]).max() + w1 * w2)
 
     def bind(self, p: Params) -> Map:
         """z -> A z + W1 [phi(W2 z + h2) - phi(W2 z)] + h1."""

@@ -7,15 +7,29 @@ from x_t (`chaos_core.scan`). They differ in alpha (T, M) alone.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated, Any, ClassVar, Self, TypeAlias
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, Field, PositiveInt
+from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt
 
 from chaos_core.auto import chosen
 from chaos_core.typing import Floats
 
-__all__ = ["ANNEAL_SHARE", "AnnealFrom", "AnnealShare", "Forcing", "Tau", "annealed", "fill_interval"]
+__all__ = [
+    "ANNEAL_SHARE",
+    "AnnealFrom",
+    "AnnealShare",
+    "Forcing",
+    "Jitter",
+    "Slopes",
+    "Tau",
+    "annealed",
+    "drawn",
+    "every",
+    "fill_interval",
+]
 
 ANNEAL_START = 2
 ANNEAL_SHARE = 0.6
@@ -28,32 +42,78 @@ AnnealFrom: TypeAlias = Annotated[
 AnnealShare: TypeAlias = Annotated[
     float, Field(gt=0.0, le=1.0, description="Share of the updates over which the interval grows.")
 ]
+Jitter: TypeAlias = Annotated[
+    NonNegativeInt, Field(description="Each batch draws its interval evenly from tau - jitter to tau + jitter.")
+]
+
+
+@dataclass(frozen=True)
+class Slopes:
+    """What a scheme may look at after a batch; both are computed only when called.
+
+    Args:
+        jacobians: gives the cell's Jacobians (B, T, M, M) at the states inferred from the batch.
+        bound: gives a number that no Jacobian's 2-norm exceeds at any state.
+    """
+
+    jacobians: Callable[[], Floats]
+    bound: Callable[[], float]
 
 
 class Forcing(BaseModel, ABC, frozen=True, extra="forbid"):
     """Abstract: a schedule of masks alpha (T, M) in [0, 1]. A final class adds `kind` and its settings."""
 
     citation: ClassVar[str]
+    target: ClassVar[Literal["data", "zero"]] = "data"
+    """What a forced state becomes: the one inferred from the data, or zero."""
+
+    units: tuple[NonNegativeInt, ...] | None = Field(
+        None, description="Latent units that are forced, counted from 0; null: as the scheme says."
+    )
 
     @abstractmethod
+    def own_mask(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
+        """The scheme's own mask of one training window; arguments as for `mask`. Row 0 may hold anything."""
+
     def mask(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
-        """The mask of one training window.
+        """The mask of one training window, left alone outside `units`.
 
         Args:
             steps: T, the number of steps in the window.
-            latent: M, the number of latent units.
+            latent: M, the numbers in the state.
             observed: N, the number of observed channels.
             progress: updates done / updates planned, in [0, 1).
-            rng: randomness of schemes that draw; none of the present ones does.
+            rng: randomness of schemes that draw.
 
         Returns:
             (T, M) float64; row t is applied before step t. Row 0 is all ones: a window starts on the data.
         """
+        alpha = self.own_mask(steps, latent, observed, progress, rng)
+        if self.units is not None:
+            others = np.setdiff1d(np.arange(latent), self.units)
+            alpha[:, others] = 0.0
+        alpha[0] = 1.0
+        return alpha
+
+    @property
+    def whole_state(self) -> bool:
+        """True if each row is all zeros or all ones, so that the pieces between forced rows are independent."""
+        return self.units is None and self.replaces_all
 
     @property
     @abstractmethod
-    def whole_state(self) -> bool:
-        """True if each row is all zeros or all ones, so that the pieces between forced rows are independent."""
+    def replaces_all(self) -> bool:
+        """`whole_state` of the scheme's own mask."""
+
+    def after_batch(self, update: int, slopes: Slopes) -> Self:
+        """The scheme for the next batch; itself unless it adapts to the cell.
+
+        Args:
+            update: updates done.
+            slopes: of the cell as it is now, on the batch just seen.
+        """
+        del update, slopes
+        return self
 
     @abstractmethod
     def interval(self, progress: float) -> int | None:
@@ -68,6 +128,23 @@ class Forcing(BaseModel, ABC, frozen=True, extra="forbid"):
             partial: the client's words.
             tau: the planner's suggestion for the interval, in steps.
         """
+
+
+def every(interval: int, steps: int, columns: int, latent: int) -> Floats:
+    """Ones in the first columns of every interval-th row of a (T, M) mask, zeros elsewhere."""
+    alpha = np.zeros((steps, latent))
+    alpha[::interval, :columns] = 1.0
+    return alpha
+
+
+def drawn(interval: int, jitter: int, rng: np.random.Generator) -> int:
+    """An interval drawn evenly from interval - jitter to interval + jitter, at least 1; no draw without jitter.
+
+    Jitter of 10 around 30 steps gave the best attractors of the PLRNN in the notebook of Mikhaeil et al. (2022).
+    """
+    if not jitter:
+        return interval
+    return int(rng.integers(max(1, interval - jitter), interval + jitter, endpoint=True))
 
 
 def annealed(tau: int, anneal_from: int | None, anneal_share: float, progress: float) -> int:

@@ -34,15 +34,13 @@ class Generalized(Forcing, frozen=True):
     kind: Literal["generalized"] = "generalized"
     alpha: float = Field(ge=0.0, le=1.0, description="Share of the data in the state.")
 
-    def mask(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
-        """The constant, but ones in row 0."""
+    def own_mask(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
+        """The constant."""
         del observed, progress, rng
-        alpha = np.full((steps, latent), self.alpha)
-        alpha[0] = 1.0
-        return alpha
+        return np.full((steps, latent), self.alpha)
 
     @property
-    def whole_state(self) -> bool:
+    def replaces_all(self) -> bool:
         """True at the two ends only, alpha = 0 and alpha = 1."""
         return self.alpha in (0.0, 1.0)
 

@@ -6,7 +6,18 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from chaos_core.forcing.base import ANNEAL_SHARE, AnnealFrom, AnnealShare, Forcing, Tau, annealed, fill_interval
+from chaos_core.forcing.base import (
+    ANNEAL_SHARE,
+    AnnealFrom,
+    AnnealShare,
+    Forcing,
+    Jitter,
+    Tau,
+    annealed,
+    drawn,
+    every,
+    fill_interval,
+)
 from chaos_core.typing import Floats
 
 __all__ = ["Identity"]
@@ -31,17 +42,14 @@ class Identity(Forcing, frozen=True):
     tau: Tau
     anneal_from: AnnealFrom = None
     anneal_share: AnnealShare = ANNEAL_SHARE
+    jitter: Jitter = 0
 
-    def mask(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
-        """Ones on every tau-th row in the first N columns; row 0 in all columns."""
-        del rng
-        alpha = np.zeros((steps, latent))
-        alpha[:: self.interval(progress), :observed] = 1.0
-        alpha[0] = 1.0
-        return alpha
+    def own_mask(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
+        """Ones on every tau-th row in the first N columns."""
+        return every(drawn(self.interval(progress), self.jitter, rng), steps, observed, latent)
 
     @property
-    def whole_state(self) -> bool:
+    def replaces_all(self) -> bool:
         """False: hidden units carry their state across forced rows."""
         return False
 

@@ -28,15 +28,13 @@ class NoForcing(Forcing, frozen=True):
 
     kind: Literal["none"] = "none"
 
-    def mask(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
-        """Zeros, but ones in row 0."""
+    def own_mask(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
+        """Zeros."""
         del observed, progress, rng
-        alpha = np.zeros((steps, latent))
-        alpha[0] = 1.0
-        return alpha
+        return np.zeros((steps, latent))
 
     @property
-    def whole_state(self) -> bool:
+    def replaces_all(self) -> bool:
         """True: there is one piece, the window."""
         return True
 

@@ -6,7 +6,18 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
-from chaos_core.forcing.base import ANNEAL_SHARE, AnnealFrom, AnnealShare, Forcing, Tau, annealed, fill_interval
+from chaos_core.forcing.base import (
+    ANNEAL_SHARE,
+    AnnealFrom,
+    AnnealShare,
+    Forcing,
+    Jitter,
+    Tau,
+    annealed,
+    drawn,
+    every,
+    fill_interval,
+)
 from chaos_core.typing import Floats
 
 __all__ = ["Sparse"]
@@ -31,16 +42,15 @@ class Sparse(Forcing, frozen=True):
     tau: Tau
     anneal_from: AnnealFrom = None
     anneal_share: AnnealShare = ANNEAL_SHARE
+    jitter: Jitter = 0
 
-    def mask(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
+    def own_mask(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
         """Ones on every tau-th row, all columns."""
-        del observed, rng
-        alpha = np.zeros((steps, latent))
-        alpha[:: self.interval(progress)] = 1.0
-        return alpha
+        del observed
+        return every(drawn(self.interval(progress), self.jitter, rng), steps, latent, latent)
 
     @property
-    def whole_state(self) -> bool:
+    def replaces_all(self) -> bool:
         """True: a forced row forgets all of the state."""
         return True
 

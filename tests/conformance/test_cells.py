@@ -136,6 +136,15 @@ def test_which_cells_can_prove_their_bound() -> None:
         assert small(kind).bound(_tame(kind) | {"A": np.array([0.5, 0.5, 0.5, 1.0])}) is None
 
 
+def test_no_jacobian_exceeds_the_bound_of_the_slopes(cell: Cell) -> None:
+    params = parameters(cell)
+    bound = cell.slope_bound(params)
+    assert bound is not None or cell.kind in ("gru", "lstm", "lem")  # type: ignore[attr-defined]
+    z = 3 * np.random.default_rng(2).standard_normal((500, cell.state_size))
+    norms = np.linalg.norm(as_numpy(cell.jacobian(as_arrays(params), as_array(z))), ord=2, axis=(-2, -1))
+    assert bound is None or norms.max() <= bound * (1 + 1e-12)
+
+
 def _tame(kind: str) -> dict[str, np.ndarray]:
     params = parameters(small(kind))
     return params | ({"A": 0.5 * np.ones(4)} if "A" in params else {})

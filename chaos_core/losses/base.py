@@ -1,0 +1,105 @@
+"""What a loss is: a term that training may minimise beside the mean squared error.
+
+Settings only, and no import of torch: the API validates and shows them. The text of a term runs on torch tensors
+alone, since only training needs it; what is no tensor method comes from `torch_of`.
+"""
+
+from __future__ import annotations
+
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, TypeAlias
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from chaos_core.auto import chosen
+from chaos_core.cells.base import Cell
+from chaos_core.observation import Observation
+from chaos_core.typing import Floats, Params, Tensor
+
+__all__ = ["Ground", "Loss", "Pass", "Term", "torch_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What a term may know before the training begins.
+
+    Args:
+        cell, observation: the equations.
+        x: (R, N) scaled, embedded rows of the training piece without a missing entry, in order of time.
+        steps_between: (R - 1,) True where two rows of `x` follow each other in time.
+        lambda_max_per_step: the data's largest exponent, nats per row; None where they are not chaotic.
+        slopes: gives (points (R', N), slopes (R', N, N)): scaled states of the data and the Jacobian there of a smooth
+            map fitted to them. Called only where it is needed, since the fit takes a second or two.
+        tensor: turns a numpy array into a tensor of the training's number type and device.
+    """
+
+    cell: Cell
+    observation: Observation
+    x: Floats
+    steps_between: np.ndarray
+    lambda_max_per_step: float | None
+    slopes: Callable[[], tuple[Floats, Floats]]
+    tensor: Callable[[Floats], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """One forward pass of an update.
+
+    Args:
+        p: all parameters by name, part of the graph.
+        x: (B, T + 1, N) windows of scaled data, missing entries filled; row t + 1 is the target of step t.
+        present: the same shape, True where an entry was measured; None where all were.
+        d: (B, T, M) states inferred from x_0 ... x_{T-1}.
+        s: (B, T, drive_width) drive of the external inputs; None without.
+        z: (B, T, M) states z_1 ... z_T before forcing.
+        predicted: (B, T, N) the observations read off z.
+        progress: updates done / updates planned, in [0, 1).
+        rng: randomness that a resumed training repeats.
+    """
+
+    p: Params
+    x: Tensor
+    present: Tensor | None
+    d: Tensor
+    s: Tensor | None
+    z: Tensor
+    predicted: Tensor
+    progress: float
+    rng: np.random.Generator
+
+
+Term: TypeAlias = Callable[[Pass], Tensor]
+"""A scalar tensor, not yet multiplied by the weight."""
+
+
+class Loss(BaseModel, ABC, frozen=True, extra="forbid"):
+    """Abstract: a weighted term. A final class adds `kind`, its settings, `weight` with a default, and `bind`."""
+
+    citation: ClassVar[str]
+
+    weight: float = Field(gt=0.0, le=1e9, description="Factor of the term beside the mean squared error.")
+
+    @abstractmethod
+    def bind(self, ground: Ground) -> Term:
+        """The term with all that does not change during a training prepared."""
+
+    @classmethod
+    def fill(cls, partial: dict[str, Any], *, lambda_max_per_step: float | None) -> Self:
+        """The settings with a value for each field that is absent or "auto"; what the client gave always wins.
+
+        Args:
+            partial: the client's words.
+            lambda_max_per_step: the analysis' largest exponent, nats per row; None where the data are not chaotic.
+        """
+        del lambda_max_per_step
+        return cls(**chosen(partial))
+
+
+def torch_of() -> Any:
+    """The torch module, which whoever runs a term has imported."""
+    return sys.modules["torch"]
