@@ -4,7 +4,7 @@ import math
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 
 from chaos_core.analysis_options import AUTOMATIC, AnalysisOptions
 from chaos_core.embedding import Embedding
@@ -105,6 +105,8 @@ class Analysis(BaseModel):
         map_error_ratio: held-out error of the nonlinear map over that of the linear one.
         curve: divergence curve with its scaling region.
         rows_used: rows in the complete runs that were used.
+        missing: entries that were not measured.
+        input_names: the external inputs, which the exponents do not look at.
         options: what was asked for.
     """
 
@@ -143,6 +145,8 @@ class Analysis(BaseModel):
     channels: PositiveInt
     dt: float | None
     names: tuple[str, ...]
+    missing: NonNegativeInt = 0
+    input_names: tuple[str, ...] = ()
     options: AnalysisOptions = AUTOMATIC
 
 
@@ -195,6 +199,8 @@ def _facts(series: Series, prepared: Prepared, options: AnalysisOptions) -> dict
         "channels": series.channels,
         "dt": series.dt,
         "names": series.names,
+        "missing": int(series.mask.sum()),
+        "input_names": series.input_names,
         "options": options,
     }
 

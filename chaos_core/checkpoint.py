@@ -42,6 +42,9 @@ class State:
         generator: state of the numpy generator that draws the batches.
         best: the best living state so far, None where none lived.
         fate: what the last judged free run did, None before the first; decides the verdict at the end.
+        forcing: settings of a scheme that adapts, as they are now; None where the plan's still hold.
+        clipped: updates whose gradient was clipped.
+        living: update of the last judged state that lived, 0 where none did.
     """
 
     plan: str
@@ -56,6 +59,9 @@ class State:
     generator: dict[str, Any]
     best: Best | None
     fate: str | None
+    forcing: dict[str, Any] | None = None
+    clipped: int = 0
+    living: int = 0
 
 
 def to_bytes(state: State) -> bytes:

@@ -1,6 +1,8 @@
 """What does one update of the parameters: the native step, or torch with one of the scans."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,16 +12,42 @@ import torch
 from chaos_core.cells import Cell
 from chaos_core.errors import DeviceUnavailable
 from chaos_core.kernels import SCANS, Kernel, choose
-from chaos_core.kernels.fused import NativeStep, supports
-from chaos_core.losses import mse
+from chaos_core.kernels.fused import NativeStep
+from chaos_core.losses import Ground, Pass, mse
 from chaos_core.observation import Observation
+from chaos_core.refusal import native_refusal
+from chaos_core.scan import scan_with_gaps
 from chaos_core.spec import Device, Optimiser, Plan
 from chaos_core.typing import Floats, Ints, NumpyParams, Param
+from chaos_core.windows import Rows
 
-__all__ = ["Engine", "NativeEngine", "TorchEngine", "make_engine"]
+__all__ = ["Batch", "Engine", "NativeEngine", "TorchEngine", "layout", "make_engine"]
 
 Array = npt.NDArray[Any]
-OPTIMISERS = {Optimiser.ADAM: torch.optim.Adam, Optimiser.RADAM: torch.optim.RAdam}
+OPTIMISERS = {
+    Optimiser.ADAM: torch.optim.Adam,
+    Optimiser.ADAMW: torch.optim.AdamW,
+    Optimiser.RADAM: torch.optim.RAdam,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """What one update is made of.
+
+    Args:
+        starts: (B,) first rows of the windows.
+        alpha: (T, M) mask of the forcing.
+        learning_rate: of this update.
+        progress: updates done / updates planned, in [0, 1).
+        rng: randomness of noise and losses that draw.
+    """
+
+    starts: Ints
+    alpha: Floats
+    learning_rate: float
+    progress: float
+    rng: np.random.Generator
 
 
 class Engine(ABC):
@@ -29,8 +57,8 @@ class Engine(ABC):
     device: str
 
     @abstractmethod
-    def update(self, starts: Ints, alpha: Floats, learning_rate: float) -> tuple[float, float]:
-        """One update on the windows that start at rows `starts`; returns (loss, gradient norm before clipping)."""
+    def update(self, batch: Batch) -> tuple[float, float]:
+        """One update; returns (squared error, gradient norm before clipping)."""
 
     @abstractmethod
     def arrays(self) -> tuple[Array, Array, Array]:
@@ -47,18 +75,24 @@ class NativeEngine(Engine):
     kernel = Kernel.NATIVE
     device = "cpu"
 
-    def __init__(self, plan: Plan, x: Floats, params: NumpyParams) -> None:
+    def __init__(self, plan: Plan, rows: Rows, params: NumpyParams) -> None:
         training = plan.training
+        self._limits = plan.cell.limits()
         self._step = NativeStep(
             plan.cell,
-            np.ascontiguousarray(x, training.dtype.value),
+            np.ascontiguousarray(rows.x, training.dtype.value),
             params,
             optimiser=training.optimiser.value,
+            weight_decay=training.weight_decay,
             clip_norm=training.clip_norm or None,
         )
 
-    def update(self, starts: Ints, alpha: Floats, learning_rate: float) -> tuple[float, float]:
-        return self._step.update(starts, alpha, learning_rate)
+    def update(self, batch: Batch) -> tuple[float, float]:
+        outcome = self._step.update(batch.starts, batch.alpha, batch.learning_rate)
+        for name, limit in self._limits.items():
+            values = self._step.parameters[name]
+            np.clip(values, -limit, limit, out=values)
+        return outcome
 
     def arrays(self) -> tuple[Array, Array, Array]:
         return self._step.flat.copy(), self._step.first_moment.copy(), self._step.second_moment.copy()
@@ -76,38 +110,77 @@ class TorchEngine(Engine):
     One vector and not a dict of tensors: the optimiser then costs a few operations per update, not a few per tensor.
     """
 
-    def __init__(self, plan: Plan, x: Floats, params: NumpyParams, kernel: Kernel, device: str) -> None:
-        self.kernel, self.device = kernel, device
-        self._cell, self._observation, self._clip = plan.cell, plan.observation, plan.training.clip_norm or None
-        self._scan = SCANS[kernel]
-        dtype = getattr(torch, plan.training.dtype.value)
-        self._x = torch.as_tensor(x, dtype=dtype, device=device)
-        self._shapes = layout(plan.cell, plan.observation, x.shape[1])
+    def __init__(
+        self,
+        plan: Plan,
+        rows: Rows,
+        params: NumpyParams,
+        kernel: Kernel,
+        device: str,
+        slopes: Callable[[], tuple[Floats, Floats]],
+    ) -> None:
+        self.kernel, self.device, self._plan = kernel, device, plan
+        self._dtype = getattr(torch, plan.training.dtype.value)
+        self._x = self._tensor(rows.filled)
+        self._present = None if rows.complete else torch.as_tensor(rows.present, device=device)
+        self._u = self._tensor(rows.u) if plan.cell.inputs else None
+        self._shapes = layout(plan.cell, plan.observation, rows.x.shape[1])
         flat = np.concatenate([np.asarray(params[name]).ravel() for name in self._shapes])
-        self._flat = torch.tensor(flat, dtype=dtype, device=device, requires_grad=True)
-        self._optimiser = OPTIMISERS[plan.training.optimiser]([self._flat])
+        self._flat = self._tensor(flat).clone().requires_grad_()
+        decay = plan.training.weight_decay
+        self._optimiser = OPTIMISERS[plan.training.optimiser]([self._flat], weight_decay=decay)
         self._offsets = torch.arange(plan.training.sequence_length + 1, device=device)
+        ground = _ground(plan, rows, slopes, self._tensor) if plan.losses else None
+        self._terms = [(loss.weight, loss.bind(ground)) for loss in plan.losses if ground is not None]
 
-    def update(self, starts: Ints, alpha: Floats, learning_rate: float) -> tuple[float, float]:
+    def _tensor(self, array: Array) -> torch.Tensor:
+        return torch.as_tensor(np.asarray(array), dtype=self._dtype, device=self.device)
+
+    def update(self, batch: Batch) -> tuple[float, float]:
         """As for the native step. Parameters that are not finite give a loss that is not: B has no inverse then."""
-        self._optimiser.param_groups[0]["lr"] = learning_rate
+        self._optimiser.param_groups[0]["lr"] = batch.learning_rate
         self._optimiser.zero_grad()
         if not bool(self._flat.isfinite().all()):
             return float("nan"), float("nan")
-        loss = self._loss(starts, alpha)
-        loss.backward()  # type: ignore[no-untyped-call]
-        largest = float("inf") if self._clip is None else self._clip
-        norm = torch.nn.utils.clip_grad_norm_([self._flat], largest)
+        done, error = self._pass(batch)
+        whole = error
+        for weight, term in self._terms:
+            whole = whole + weight * term(done)
+        whole.backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_([self._flat], self._plan.training.clip_norm or float("inf"))
         self._optimiser.step()
-        return loss.item(), norm.item()
+        self._keep_limits()
+        return error.item(), norm.item()
 
-    def _loss(self, starts: Ints, alpha: Floats) -> torch.Tensor:
-        rows = torch.as_tensor(starts, device=self.device)[:, None] + self._offsets
-        window = self._x[rows]
-        p = self._named()
-        d = self._observation.infer(p, window[:, :-1], self._cell.state_size)
-        z = self._scan(self._cell, p, d[:, 0], d, alpha)
-        return mse(self._observation.predict(p, z, window.shape[2]), window[:, 1:])
+    def _pass(self, batch: Batch) -> tuple[Pass, torch.Tensor]:
+        cell, observation = self._plan.cell, self._plan.observation
+        rows = torch.as_tensor(batch.starts, device=self.device)[:, None] + self._offsets
+        x, p = self._x[rows], self._named()
+        present = None if self._present is None else self._present[rows]
+        s = None if self._u is None else cell.drive(p, self._u[rows[:, 1:]])
+        seen = self._noisy(x[:, :-1], batch.rng)
+        d = observation.infer(p, seen, cell.state_size)
+        if self._plan.forcing.target == "zero":
+            d = torch.zeros_like(d)
+        if present is None or self._plan.forcing.target == "zero":
+            z = SCANS[self.kernel](cell, p, d[:, 0], d, batch.alpha, s)
+        else:
+            z = scan_with_gaps(cell, observation, p, seen, present[:, :-1], batch.alpha, s)
+        predicted = observation.predict(p, z, x.shape[2])
+        error = mse(predicted, x[:, 1:], None if present is None else present[:, 1:])
+        return Pass(p, x, present, d, s, z, predicted, batch.progress, batch.rng), error
+
+    def _noisy(self, x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+        level = self._plan.training.input_noise
+        return x if not level else x + level * self._tensor(rng.standard_normal(x.shape))
+
+    def _keep_limits(self) -> None:
+        limits = self._plan.cell.limits()
+        if limits:
+            with torch.no_grad():
+                p = self._named()
+                for name, limit in limits.items():
+                    p[name].clamp_(-limit, limit)
 
     def _named(self) -> dict[str, torch.Tensor]:
         parts = torch.split(self._flat, [param.size for param in self._shapes.values()])
@@ -127,30 +200,44 @@ class TorchEngine(Engine):
         self._optimiser.state[self._flat] = held
 
 
+def _ground(
+    plan: Plan, rows: Rows, slopes: Callable[[], tuple[Floats, Floats]], tensor: Callable[[Array], torch.Tensor]
+) -> Ground:
+    whole = rows.present.all(axis=1)
+    breaks = np.zeros(max(0, len(rows.x) - 1), bool)
+    breaks[[edge - 1 for edge in rows.edges[1:-1]]] = True
+    kept = np.flatnonzero(whole)
+    follows = (np.diff(kept) == 1) & ~breaks[kept[:-1]]
+    return Ground(plan.cell, plan.observation, rows.x[kept], follows, plan.lambda_max_per_step, slopes, tensor)
+
+
 def layout(cell: Cell, observation: Observation, observed: int) -> dict[str, Param]:
     """Shapes of all parameters in the order of the flat vector: the cell's, then the observation's."""
     return cell.parameters() | observation.parameters(cell.latent, observed)
 
 
-def make_engine(plan: Plan, x: Floats, params: NumpyParams) -> Engine:
+def make_engine(plan: Plan, rows: Rows, params: NumpyParams, slopes: Callable[[], tuple[Floats, Floats]]) -> Engine:
     """The fastest engine for a plan on this machine.
 
     Args:
         plan: its `training.device` "auto" takes CUDA where it is there, else the CPU.
-        x: (R, N * dim) scaled rows.
+        rows: the training piece.
         params: start values by name.
+        slopes: see `losses.Ground`.
 
     Raises:
         DeviceUnavailable: CUDA was asked for and is not there.
     """
     device = _device(plan.training.device)
-    refusal = supports(plan.cell, plan.observation, plan.training.dtype.value)
+    parts = plan.cell, plan.observation, plan.forcing, plan.losses
+    noise = plan.training.input_noise
+    refusal = native_refusal(*parts, observed=rows.x.shape[1], input_noise=noise, complete=rows.complete)
     if device != "cpu":
         refusal = "the native step runs on the CPU"
-    kernel = choose(refusal, plan.forcing)
+    kernel = choose(refusal, plan.forcing, complete=rows.complete)
     if kernel is Kernel.NATIVE:
-        return NativeEngine(plan, x, params)
-    return TorchEngine(plan, x, params, kernel, device)
+        return NativeEngine(plan, rows, params)
+    return TorchEngine(plan, rows, params, kernel, device, slopes)
 
 
 def _device(asked: Device) -> str:

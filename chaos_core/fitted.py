@@ -13,7 +13,7 @@ from safetensors.numpy import load, save
 
 from chaos_core.cells import AnyCell, Cell
 from chaos_core.embedding import Embedding
-from chaos_core.errors import UnreadableFile
+from chaos_core.errors import Inconsistent, UnreadableFile
 from chaos_core.observation import AnyObservation, Observation
 from chaos_core.series import Scaling
 from chaos_core.typing import Floats
@@ -41,6 +41,7 @@ class Fitted:
             trajectory starts.
         observation_noise: estimated standard deviation of the measuring noise of each channel, data units; empty
             where none is known. Runs are free of it; scores with `matches_noise` add it before they compare.
+        input_names, input_scaling: the external inputs that drive it, and the scaling in which the cell sees them.
         provenance: what it came from, JSON-able: update of the checkpoint, seed, plan's digest, kernel, device, ...
     """
 
@@ -53,6 +54,8 @@ class Fitted:
     names: tuple[str, ...]
     latent_start: Floats
     observation_noise: tuple[float, ...] = ()
+    input_names: tuple[str, ...] = ()
+    input_scaling: Scaling | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -64,6 +67,28 @@ class Fitted:
     def observed(self) -> int:
         """Channels that the cell sees: N times the embedding dimension."""
         return self.channels * self.embedding.dim
+
+    @property
+    def bound(self) -> float | None:
+        """A number below which every undriven orbit is proven to fall, in units of z; None where there is no proof."""
+        return self.cell.bound(self.params)
+
+    def drive(self, u: Any) -> Floats | None:
+        """External inputs (..., K) in data units as the cell sees them; None for an autonomous cell.
+
+        Raises:
+            Inconsistent: a driven cell without inputs, an autonomous one with them, or another number of them.
+        """
+        wanted = self.cell.inputs
+        if u is None or not wanted:
+            if (u is not None) != bool(wanted):
+                detail = f"this trained model is driven by {wanted} external inputs ({', '.join(self.input_names)})"
+                raise Inconsistent(f"{detail}; {'none' if u is None else 'some'} were given", inputs=wanted)
+            return None
+        given = np.asarray(u, np.float64)
+        if given.ndim < 1 or given.shape[-1] != wanted:
+            raise Inconsistent(f"inputs of shape {given.shape} where the last axis must be {wanted}", inputs=wanted)
+        return given if self.input_scaling is None else self.input_scaling.apply(given)
 
 
 def config(fitted: Fitted) -> dict[str, Any]:
@@ -88,9 +113,22 @@ def config(fitted: Fitted) -> dict[str, Any]:
         "dt": fitted.dt,
         "latent_start": np.asarray(fitted.latent_start, np.float64).tolist(),
         "observation_noise": list(fitted.observation_noise),
+        "inputs": _inputs(fitted),
         "dtype": str(next(iter(fitted.params.values())).dtype),
         "provenance": fitted.provenance,
     }
+
+
+def _inputs(fitted: Fitted) -> dict[str, Any]:
+    scaling = fitted.input_scaling or Scaling((), ())
+    return {"names": list(fitted.input_names), "mean": list(scaling.mean), "std": list(scaling.std)}
+
+
+def _input_facts(facts: dict[str, Any]) -> dict[str, Any]:
+    words = facts.get("inputs") or {"names": []}
+    if not words["names"]:
+        return {}
+    return {"input_names": tuple(words["names"]), "input_scaling": Scaling(tuple(words["mean"]), tuple(words["std"]))}
 
 
 def to_safetensors(fitted: Fitted) -> bytes:
@@ -122,6 +160,7 @@ def from_safetensors(content: bytes) -> Fitted:
             names=tuple(facts["names"]),
             latent_start=np.asarray(facts["latent_start"], np.float64),
             observation_noise=tuple(facts["observation_noise"]),
+            **_input_facts(facts),
             provenance=facts["provenance"],
         )
     except (SafetensorError, KeyError, ValueError, TypeError, ValidationError) as error:
@@ -144,4 +183,6 @@ def _check_shapes(fitted: Fitted) -> None:
     if shapes != found:
         raise UnreadableFile(f"tensors {found} where the cell has {shapes}")
     if fitted.latent_start.shape != (fitted.cell.state_size,):
-        raise UnreadableFile(f"a start of shape {fitted.latent_start.shape} for a state of {fitted.cell.state_size} numbers")
+        raise UnreadableFile(
+            f"a start of shape {fitted.latent_start.shape} for a state of {fitted.cell.state_size} numbers"
+        )

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from chaos_core.arrays import as_array, as_arrays, as_numpy
 from chaos_core.embedding import delay_embed
-from chaos_core.errors import BadShape, NotFinite
+from chaos_core.errors import BadShape, Inconsistent, NotFinite
 from chaos_core.fitted import Fitted
 from chaos_core.orbits import orbits
 from chaos_core.typing import Floats
@@ -13,7 +13,9 @@ from chaos_core.typing import Floats
 __all__ = ["free_latent", "generate", "infer_latent", "read_out"]
 
 
-def generate(fitted: Fitted, steps: int, start: npt.ArrayLike | None = None) -> Floats:
+def generate(
+    fitted: Fitted, steps: int, start: npt.ArrayLike | None = None, inputs: npt.ArrayLike | None = None
+) -> Floats:
     """Lets a trained model run by itself.
 
     Args:
@@ -22,6 +24,8 @@ def generate(fitted: Fitted, steps: int, start: npt.ArrayLike | None = None) -> 
         start: where to start, in data units: the last observed row (N,), or for delay-embedded models a window
             (W, N), oldest row first, of W = `embedding.rows_lost` + 1 rows or more (the last W count). None takes
             the stored start, the first state of the test piece.
+        inputs: (steps, K) external inputs in data units for a model that is driven, row t acting on the step that
+            gives row t; None for an autonomous one.
 
     Returns:
         (steps, N) float64 in data units; row 0 is the first step AFTER `start`. Computed in float64 from the stored
@@ -30,15 +34,21 @@ def generate(fitted: Fitted, steps: int, start: npt.ArrayLike | None = None) -> 
 
     Raises:
         BadShape, NotFinite: `start` is no such row or window.
+        Inconsistent: inputs are missing, or not wanted, or not `steps` rows of K.
     """
     z0 = fitted.latent_start if start is None else infer_latent(fitted, start)
-    return read_out(fitted, free_latent(fitted, steps, z0))
+    return read_out(fitted, free_latent(fitted, steps, z0, inputs))
 
 
-def free_latent(fitted: Fitted, steps: int, z0: npt.ArrayLike | None = None) -> Floats:
+def free_latent(
+    fitted: Fitted, steps: int, z0: npt.ArrayLike | None = None, inputs: npt.ArrayLike | None = None
+) -> Floats:
     """The latent states of a free run: z_1 ... z_steps from z0 (M,), or from the stored start; (steps, M) float64."""
     start = fitted.latent_start if z0 is None else np.asarray(z0, np.float64)
-    z: Floats = orbits(fitted.cell, fitted.params, start[None], steps)[0]
+    u = fitted.drive(inputs)
+    if u is not None and u.shape != (steps, fitted.cell.inputs):
+        raise Inconsistent(f"{steps} steps need inputs of shape ({steps}, {fitted.cell.inputs}), not {u.shape}")
+    z: Floats = orbits(fitted.cell, fitted.params, start[None], steps, None if u is None else u[None])[0]
     return z
 
 

@@ -10,7 +10,7 @@ from chaos_core.typing import Floats, NumpyParams
 __all__ = ["orbits"]
 
 
-def orbits(cell: Cell, params: NumpyParams, z0: Floats, steps: int) -> Floats:
+def orbits(cell: Cell, params: NumpyParams, z0: Floats, steps: int, u: Floats | None = None) -> Floats:
     """Free runs from several starts, in float64: natively where there is such a loop, else in numpy.
 
     Args:
@@ -18,10 +18,15 @@ def orbits(cell: Cell, params: NumpyParams, z0: Floats, steps: int) -> Floats:
         params: their parameters by name, in any precision.
         z0: (K, M) starts.
         steps: states to give.
+        u: (K, steps, inputs) scaled external inputs of each run; None where there are none.
 
     Returns:
         (K, steps, M): z_1 ... z_steps of each run.
     """
     wide = {name: np.asarray(value, np.float64) for name, value in params.items()}
-    found = native.orbit(getattr(cell, "kind", ""), wide, z0, steps)
-    return free_run(cell, wide, z0, steps) if found is None else found
+    found = None if u is not None or bool(getattr(cell, "smoothing", 0.0)) else _native(cell, wide, z0, steps)
+    return free_run(cell, wide, z0, steps, u) if found is None else found
+
+
+def _native(cell: Cell, params: NumpyParams, z0: Floats, steps: int) -> Floats | None:
+    return native.orbit(getattr(cell, "kind", ""), params, z0, steps)

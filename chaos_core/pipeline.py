@@ -15,6 +15,7 @@ import numpy as np
 from chaos_core.embedding import delay_embed
 from chaos_core.errors import TooShort
 from chaos_core.fitted import Fitted
+from chaos_core.gaps import bridged
 from chaos_core.generation import generate
 from chaos_core.metrics import Score, Scores, d_h, d_stsp, prediction_error
 from chaos_core.run import predict_ahead
@@ -22,7 +23,6 @@ from chaos_core.selection import coordinates, measured, settled
 from chaos_core.series import Series
 from chaos_core.spec import Evaluation, Plan
 from chaos_core.training import Step, Trainer, Validated
-from chaos_core.typing import Floats
 from chaos_core.windows import longest_run
 
 __all__ = ["evaluate", "fit"]
@@ -68,7 +68,8 @@ def evaluate(
 
     Args:
         fitted: the trained model.
-        test: T rows in data units; of a series with gaps the longest complete run is taken.
+        test: T rows in data units; of a series with gaps the longest complete run is taken, after short gaps were
+            bridged. A driven model runs on the piece's own inputs, so T rows less those of the first state.
         preset: of the metrics; overrides that of `evaluation`.
         evaluation: `plan.evaluation`; the defaults of `Evaluation` where it is left out.
 
@@ -82,12 +83,16 @@ def evaluate(
     """
     how = evaluation or Evaluation()
     chosen = how.preset if preset is None else preset
-    piece = longest_run(test)
+    piece = longest_run(bridged(test)[0])
     rows = fitted.embedding.rows_lost + 1
     if piece.length <= rows:
         detail = f"the test piece has {piece.length} uninterrupted rows; more than {rows} are needed"
         raise TooShort(detail, rows=piece.length, rows_needed=rows + 1)
-    run = generate(fitted, round(how.run_factor * piece.length), piece.x[:rows])
+    steps = round(how.run_factor * piece.length)
+    inputs = None
+    if fitted.cell.inputs:
+        steps, inputs = piece.length - rows, piece.inputs[rows:]
+    run = generate(fitted, steps, piece.x[:rows], inputs)
     kept = settled(run, how.discard_share)
     seen = measured(kept, fitted.observation_noise, chosen)
     truth = coordinates(piece.x, fitted.embedding)
@@ -97,7 +102,7 @@ def evaluate(
         noise = list(fitted.observation_noise)
         stsp = _with_noise(stsp, d_stsp(truth, coordinates(kept, fitted.embedding), preset=chosen), noise)
         hellinger = _with_noise(hellinger, d_h(piece.x, kept, preset=chosen), noise)
-    error = _prediction_error(fitted, piece.x, how.prediction_steps, chosen)
+    error = _prediction_error(fitted, piece, how.prediction_steps, chosen)
     return Scores(d_stsp=stsp, d_h=hellinger, prediction_error=error)
 
 
@@ -106,12 +111,13 @@ def _with_noise(score: Score, plain: Score, noise: list[float]) -> Score:
     return score.model_copy(update={"detail": {**score.detail, **added}})
 
 
-def _prediction_error(fitted: Fitted, x: Floats, steps: int, preset: str) -> Score:
+def _prediction_error(fitted: Fitted, piece: Series, steps: int, preset: str) -> Score:
     """PE(steps) from every row that has a complete past."""
+    x, lost = piece.x, fitted.embedding.rows_lost
     states = delay_embed(fitted.scaling.apply(x), fitted.embedding)
-    true = x[fitted.embedding.rows_lost :]
+    true, u = x[lost:], fitted.drive(piece.inputs[lost:] if fitted.cell.inputs else None)
     forecasts = np.full_like(true, np.nan)
     if len(true) > steps:
-        ahead = predict_ahead(fitted.cell, fitted.observation, fitted.params, states, steps)
+        ahead = predict_ahead(fitted.cell, fitted.observation, fitted.params, states, steps, u)
         forecasts[steps:] = fitted.scaling.undo(ahead[:, : x.shape[1]])
     return prediction_error(true, forecasts, n=steps, preset=preset)

@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, TypeAdapter
 
-from chaos_core import cells, forcing, native, observation
+from chaos_core import cells, forcing, losses, observation
 from chaos_core.analysis import Analysis
 from chaos_core.auto import chosen
 from chaos_core.cells import AnyCellSpec, Cell
 from chaos_core.embedding import Embedding
 from chaos_core.errors import Inconsistent, SpecTooLarge, TooShort
 from chaos_core.forcing import AnyForcingSpec, Forcing
+from chaos_core.initialise import draw
+from chaos_core.losses import Loss
 from chaos_core.observation import Observation
+from chaos_core.refusal import native_refusal
 from chaos_core.spec import Device, Evaluation, Interval, Optimiser, Plan, Precision, Schedule, Spec, Split, Training
 
 __all__ = ["plan"]
@@ -57,12 +60,22 @@ def plan(spec: Spec, analysis: Analysis) -> Plan:
     split = Split() if spec.split == "auto" else spec.split
     embedding = _embedding(spec, analysis, notes)
     observed = analysis.channels * embedding.dim
-    cell = _cell(spec, observed, embedded=embedding.dim > 1)
+    cell = _cell(spec, observed, embedded=embedding.dim > 1, inputs=len(analysis.input_names))
     read_out = observation.fill(spec.observation, latent=cell.latent, observed=observed)
     rows = math.floor(analysis.length * split.train) - embedding.rows_lost
     suggested = _suggested_tau(cell, analysis)
-    scheme = _forcing(spec, suggested)
-    facts = Facts(cell, read_out, scheme, rows, embedding.dim > 1)
+    scheme = _forcing(spec, suggested, cell)
+    terms = _losses(spec, analysis)
+    refusal = native_refusal(
+        cell,
+        read_out,
+        scheme,
+        terms,
+        observed=observed,
+        input_noise=float(_words(spec.training).get("input_noise", 0.0)),
+        complete=analysis.missing == 0,
+    )
+    facts = Facts(cell, read_out, scheme, rows, embedding.dim > 1, refusal)
     training = _training(_words(spec.training), facts, suggested, notes)
     _check_size(cell, read_out, observed, training)
     _note_window(scheme, training, notes)
@@ -73,10 +86,13 @@ def plan(spec: Spec, analysis: Analysis) -> Plan:
         training=training,
         evaluation=Evaluation(**_words(spec.evaluation)),
         embedding=embedding,
+        losses=terms,
         split=split,
         channels=analysis.channels,
         dt=analysis.dt,
         names=analysis.names,
+        input_names=analysis.input_names,
+        lambda_max_per_step=analysis.lambda_max_per_step if analysis.tau is not None else None,
         noise=analysis.noise,
         interval=_interval(spec, analysis, cell, scheme, notes),
         notes=tuple(notes),
@@ -85,19 +101,20 @@ def plan(spec: Spec, analysis: Analysis) -> Plan:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the training's defaults depend on: the parts already chosen, rows of the training piece, delay embedding."""
+    """What the training's defaults depend on: the parts already chosen, rows of the training piece, delay embedding,
+    why there is no native training step."""
 
     cell: Cell
     observation: Observation
     forcing: Forcing
     rows: int
     embedded: bool
+    refusal: str | None
 
     @property
     def native(self) -> bool:
-        """Whether the native training step can do it, as `kernels.fused.supports` will say (which loads torch)."""
-        kinds = getattr(self.cell, "kind", ""), getattr(self.observation, "kind", "")
-        return kinds == ("clipped_shplrnn", "identity") and native.status().level is not None
+        """Whether the native training step can do it."""
+        return self.refusal is None
 
 
 def _words(part: Any) -> dict[str, Any]:
@@ -114,9 +131,19 @@ def _embedding(spec: Spec, analysis: Analysis, notes: list[str]) -> Embedding:
     return found
 
 
-def _cell(spec: Spec, observed: int, *, embedded: bool) -> Cell:
+def _cell(spec: Spec, observed: int, *, embedded: bool, inputs: int) -> Cell:
     asked = _CELL_SPEC.validate_python({"kind": "clipped_shplrnn"}) if spec.cell == "auto" else spec.cell
-    return cells.fill(asked, observed=observed, embedded=embedded)
+    cell = cells.fill(asked, observed=observed, embedded=embedded, inputs=inputs)
+    if cell.inputs not in (0, inputs):
+        raise Inconsistent(f"the cell takes {cell.inputs} external inputs, the data have {inputs}", inputs=inputs)
+    return cell
+
+
+def _losses(spec: Spec, analysis: Analysis) -> tuple[Loss, ...]:
+    if spec.losses == "auto":
+        return ()
+    exponent = analysis.lambda_max_per_step if analysis.tau is not None else None
+    return tuple(losses.fill(asked, lambda_max_per_step=exponent) for asked in spec.losses)
 
 
 def _suggested_tau(cell: Cell, analysis: Analysis) -> int:
@@ -124,9 +151,17 @@ def _suggested_tau(cell: Cell, analysis: Analysis) -> int:
     return analysis.fallback_tau if time is None else cell.suggested_tau(time)
 
 
-def _forcing(spec: Spec, tau: int) -> Forcing:
+def _forcing(spec: Spec, tau: int, cell: Cell) -> Forcing:
     asked = _FORCING_SPEC.validate_python({"kind": "sparse"}) if spec.forcing == "auto" else spec.forcing
-    return forcing.fill(asked, tau=tau)
+    scheme = forcing.fill(asked, tau=tau)
+    beyond = [unit for unit in scheme.units or () if unit >= cell.state_size]
+    if beyond:
+        detail = f"unit {beyond[0]} cannot be forced: the state has the units 0 to {cell.state_size - 1}"
+        raise Inconsistent(detail, units=beyond)
+    if scheme.needs_slope_bound and cell.slope_bound(draw(cell.parameters(), np.random.default_rng(0))) is None:
+        kind = getattr(cell, "kind", "")
+        raise Inconsistent(f"no bound of the Jacobian is known for the cell {kind}; choose another estimate", cell=kind)
+    return scheme
 
 
 def _training(words: Mapping[str, Any], facts: Facts, tau: int, notes: list[str]) -> Training:
@@ -159,7 +194,7 @@ def _training(words: Mapping[str, Any], facts: Facts, tau: int, notes: list[str]
     if found.restarts:
         notes.append(f"If no state of the training is good, it begins anew, up to {found.restarts} times.")
     if "updates" not in words and not facts.native:
-        notes.append(f"{updates} updates: this cell has no native training step here, and torch takes longer for each.")
+        notes.append(f"{updates} updates, since torch takes longer for each: {facts.refusal}.")
     return found
 
 

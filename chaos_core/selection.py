@@ -13,7 +13,7 @@ from chaos_core.observation import Observation
 from chaos_core.orbits import orbits
 from chaos_core.typing import Floats, NumpyParams
 
-__all__ = ["LONGEST_RUN", "Fate", "Judge", "Judgement", "coordinates", "fate_of", "measured", "settled"]
+__all__ = ["LONGEST_RUN", "SHORT_RUN", "Fate", "Judge", "Judgement", "coordinates", "fate_of", "measured", "settled"]
 
 BOX_FACTOR = 10.0
 STILL_SHARE = 0.01
@@ -124,6 +124,8 @@ class Judge:
             for 20 000 steps and then leave it.
         discard_share: first share of each run that is dropped.
         preset: settings of the metrics.
+        inputs: (K, steps, inputs) scaled external inputs of the runs from `starts`; None for an autonomous cell.
+        many_inputs: (K', `SHORT_RUN`, inputs) the same of the short runs.
     """
 
     cell: Cell
@@ -137,6 +139,8 @@ class Judge:
     steps: int
     discard_share: float
     preset: str
+    inputs: Floats | None = None
+    many_inputs: Floats | None = None
 
     def judge(self, params: NumpyParams, beat: float | None = None) -> Judgement:
         """Runs the cell from the first starts and compares; it is dead if one of the runs dies.
@@ -144,11 +148,11 @@ class Judge:
         A state that is better than `beat` must prove it from the other starts too, and its score is then the mean
         over all: a model that leaves the attractor once in 100 000 steps is often not caught by a few runs.
         """
-        found = self._judged(params, self.starts[: self.first])
+        found = self._judged(params, self.first)
         promising = found.score is not None and (beat is None or found.score < beat)
         if not promising or len(self.starts) <= self.first:
             return found
-        found = self._judged(params, self.starts)
+        found = self._judged(params, len(self.starts))
         if found.score is None:
             return found
         return replace(found, score=found.score + WORST_D_STSP * self.lost(params))
@@ -163,11 +167,13 @@ class Judge:
         if not len(self.many):
             return 0.0
         at_once = max(1, MOST_NUMBERS // (SHORT_RUN * self.cell.state_size))
-        groups = [self.many[first : first + at_once] for first in range(0, len(self.many), at_once)]
+        groups = [slice(first, first + at_once) for first in range(0, len(self.many), at_once)]
+        u = self.many_inputs
         with np.errstate(all="ignore"):
-            spread = np.concatenate(
-                [self._runs(params, group, SHORT_RUN)[:, -QUIET_ROWS:].std(axis=1) for group in groups]
-            )
+            runs = [
+                self._runs(params, self.many[group], SHORT_RUN, None if u is None else u[group]) for group in groups
+            ]
+            spread = np.concatenate([run[:, -QUIET_ROWS:].std(axis=1) for run in runs])
             moves = spread >= QUIET_SHARE * self._signal()
         pieces = self.truth[: len(self.truth) // QUIET_ROWS * QUIET_ROWS].reshape(-1, QUIET_ROWS, self.truth.shape[1])
         quiet = (pieces.std(axis=1) < QUIET_SHARE * self.truth.std(axis=0)).all(axis=1)
@@ -178,8 +184,9 @@ class Judge:
         middle = len(self.truth) // 2
         return self._distance(self.truth[:middle], self.truth[middle:]) or 0.0
 
-    def _judged(self, params: NumpyParams, starts: Floats) -> Judgement:
-        runs = self._runs(params, starts, self.steps)
+    def _judged(self, params: NumpyParams, count: int) -> Judgement:
+        u = None if self.inputs is None else self.inputs[:count]
+        runs = self._runs(params, self.starts[:count], self.steps, u)
         low, high = self.truth.min(axis=0), self.truth.max(axis=0)
         for run in runs:
             fate = fate_of(run, low, high, self._signal())
@@ -200,12 +207,12 @@ class Judge:
         signal: Floats = np.sqrt(np.maximum(whole**2 - noise**2, (LEAST_SIGNAL * whole) ** 2))
         return signal
 
-    def _runs(self, params: NumpyParams, starts: Floats, steps: int) -> Floats:
+    def _runs(self, params: NumpyParams, starts: Floats, steps: int, u: Floats | None = None) -> Floats:
         """(K, steps, N) in scaled units."""
         p = as_arrays(params)
         with np.errstate(all="ignore"):
             z0 = as_numpy(self.observation.infer(p, as_array(starts), self.cell.state_size))
-            z = orbits(self.cell, params, z0, steps)
+            z = orbits(self.cell, params, z0, steps, u)
             x = as_numpy(self.observation.predict(p, as_array(z), starts.shape[1]))
         return x[..., : self.truth.shape[1]]
 

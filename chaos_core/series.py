@@ -65,6 +65,21 @@ def _check_varies(x: Floats, names: tuple[str, ...]) -> None:
             raise ConstantChannel(f"column '{name}' is {values[0]:g} in every row", column=name, value=float(values[0]))
 
 
+def _driven_by(
+    inputs: Any, names: Sequence[str] | None, rows: int, channels: tuple[str, ...]
+) -> tuple[Floats, tuple[str, ...]]:
+    if inputs is None:
+        return np.zeros((rows, 0)), ()
+    u = _as_matrix(inputs)
+    labels = tuple(names) if names is not None else tuple(f"u{i}" for i in range(u.shape[1]))
+    if len(u) != rows:
+        raise BadShape(f"{len(u)} rows of inputs for {rows} rows of data", shape=list(u.shape))
+    if len(labels) != u.shape[1] or len({*labels, *channels}) != len(labels) + len(channels):
+        raise BadShape(f"{u.shape[1]} inputs need as many names of their own, not {labels}", shape=list(u.shape))
+    _check_finite(u, labels)
+    return u, labels
+
+
 @dataclass(frozen=True, eq=False)
 class Series:
     """A multivariate time series with a fixed sampling step.
@@ -77,6 +92,9 @@ class Series:
             where it is left out. Windows and neighbours' paths never cross from one stretch to the next.
         missing: "refuse" (the default, since silent gaps spoil a delay embedding) or "mask", which keeps non-finite
             entries as gaps.
+        inputs: (T, K) or (T,) external inputs that drove the system, such as a stimulus: row t acts on the step that
+            leads to x[t]. They may be constant but must be known everywhere. None where nothing is known to drive it.
+        input_names: K names; `u0, u1, ...` where none are given.
 
     Raises:
         EmptyData, BadShape, NotReal, BadStep, TooShort, NotFinite, ConstantChannel: with `row` and `column` where
@@ -88,6 +106,8 @@ class Series:
     names: tuple[str, ...]
     stretch: Ints
     mask: Flags
+    inputs: Floats
+    input_names: tuple[str, ...]
 
     def __init__(
         self,
@@ -97,6 +117,8 @@ class Series:
         names: Sequence[str] | None = None,
         stretch: Any = None,
         missing: Literal["refuse", "mask"] = "refuse",
+        inputs: Any = None,
+        input_names: Sequence[str] | None = None,
     ) -> None:
         matrix = _as_matrix(x)
         rows, channels = matrix.shape
@@ -115,13 +137,51 @@ class Series:
         mask = ~np.isfinite(matrix)
         matrix[mask] = np.nan
         _check_varies(matrix, labels)
-        self._set(matrix, dt, labels, index, mask)
+        driven, drives = _driven_by(inputs, input_names, rows, labels)
+        self._set(x=matrix, dt=dt, names=labels, stretch=index, mask=mask, inputs=driven, input_names=drives)
 
-    def _set(self, x: Floats, dt: float | None, names: tuple[str, ...], stretch: Ints, mask: Flags) -> None:
-        for array in (x, stretch, mask):
-            array.flags.writeable = False
-        for field, value in (("x", x), ("dt", dt), ("names", names), ("stretch", stretch), ("mask", mask)):
-            object.__setattr__(self, field, value)
+    def _set(self, **fields: Any) -> None:
+        for name, value in fields.items():
+            if isinstance(value, np.ndarray):
+                value.flags.writeable = False
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def joined(cls, pieces: Sequence[Self]) -> Self:
+        """Several recordings of one system as one series; each stretch of each piece stays one of its own.
+
+        Raises:
+            BadShape: names, inputs or sampling steps differ, or there is no piece.
+        """
+        if not pieces:
+            raise BadShape("no series to join", shape=[0])
+        first, after = pieces[0], 0
+        stretches = []
+        for number, piece in enumerate(pieces):
+            for what in ("names", "input_names", "dt"):
+                if getattr(piece, what) != getattr(first, what):
+                    detail = f"series {number} has {what} {getattr(piece, what)}, the first has {getattr(first, what)}"
+                    raise BadShape(detail, shape=list(piece.x.shape))
+            stretches.append(piece.stretch - piece.stretch[0] + after)
+            after = int(stretches[-1][-1]) + 1
+        whole = object.__new__(cls)
+        whole._set(
+            x=np.concatenate([piece.x for piece in pieces]),
+            dt=first.dt,
+            names=first.names,
+            stretch=np.concatenate(stretches),
+            mask=np.concatenate([piece.mask for piece in pieces]),
+            inputs=np.concatenate([piece.inputs for piece in pieces]),
+            input_names=first.input_names,
+        )
+        return whole
+
+    def with_entries(self, x: Floats) -> Self:
+        """The same series with other values, say with its gaps bridged: NaN where an entry is missing."""
+        other = object.__new__(type(self))
+        facts = {"dt": self.dt, "names": self.names, "stretch": self.stretch, "mask": ~np.isfinite(x)}
+        other._set(x=x, inputs=self.inputs, input_names=self.input_names, **facts)
+        return other
 
     @property
     def length(self) -> int:
@@ -133,19 +193,41 @@ class Series:
         """N, the number of observed channels."""
         return int(self.x.shape[1])
 
+    @property
+    def driven_by(self) -> int:
+        """K, the number of external inputs; 0 for an autonomous system."""
+        return len(self.input_names)
+
     def rows(self, start: int, stop: int) -> Self:
         """The piece [start, stop), not checked again (a piece of a good series may be short or flat)."""
         piece = object.__new__(type(self))
         cut = slice(start, stop)
-        piece._set(self.x[cut].copy(), self.dt, self.names, self.stretch[cut].copy(), self.mask[cut].copy())
+        arrays = {name: getattr(self, name)[cut].copy() for name in ("x", "stretch", "mask", "inputs")}
+        piece._set(dt=self.dt, names=self.names, input_names=self.input_names, **arrays)
         return piece
 
-    def runs(self, min_rows: int = 1) -> list[slice]:
-        """The complete runs: rows without a gap, inside one stretch, at least `min_rows` long, in order of time."""
-        complete: Flags = ~np.asarray(self.mask.any(axis=1))
+    def runs(self, min_rows: int = 1, longest_gap: int = 0) -> list[slice]:
+        """The complete runs: rows inside one stretch, at least `min_rows` long, in order of time.
+
+        A missing entry ends a run unless it belongs to a gap of its channel of at most `longest_gap` rows.
+        """
+        complete: Flags = ~np.asarray((self.gap_lengths() > longest_gap).any(axis=1))
         breaks = np.flatnonzero((np.diff(self.stretch) != 0) | (complete[1:] != complete[:-1])) + 1
         edges = [0, *breaks.tolist(), self.length]
         return [slice(a, b) for a, b in pairwise(edges) if b - a >= min_rows and complete[a]]
+
+    def gap_lengths(self) -> Ints:
+        """(T, N) for each missing entry the rows of its gap, 0 for measured ones; a new stretch begins a new gap."""
+        lengths = np.zeros(self.mask.shape, np.int64)
+        if not self.mask.any():
+            return lengths
+        fresh = np.concatenate([[True], np.diff(self.stretch) != 0])
+        for column in range(self.channels):
+            missing = self.mask[:, column]
+            starts = np.flatnonzero(fresh | np.concatenate([[True], missing[1:] != missing[:-1]]))
+            sizes = np.diff(starts, append=self.length)
+            lengths[:, column] = np.where(missing, np.repeat(sizes, sizes), 0)
+        return lengths
 
     def split(self, train: float = 0.7, validation: float = 0.1, test: float = 0.2) -> tuple[Self, Self, Self]:
         """Splits by time into (train, validation, test); the shares must add up to 1."""
@@ -159,13 +241,15 @@ class Series:
         """sha256 over values, gaps, stretches, names and dt: equal series have equal digests."""
         head = repr((self.x.shape, self.dt, self.names)).encode()
         body = np.nan_to_num(self.x).tobytes() + self.mask.tobytes() + self.stretch.tobytes()
-        return hashlib.sha256(head + body).hexdigest()
+        drive = repr(self.input_names).encode() + self.inputs.tobytes() if self.driven_by else b""
+        return hashlib.sha256(head + body + drive).hexdigest()
 
     def to_npz(self) -> bytes:
         """The series as the bytes of an .npz file without Python objects."""
         buffer = io.BytesIO()
         dt = np.float64(np.nan if self.dt is None else self.dt)
-        np.savez(buffer, x=self.x, dt=dt, names=np.array(self.names), stretch=self.stretch)
+        drive = {"inputs": self.inputs, "input_names": np.array(self.input_names)} if self.driven_by else {}
+        np.savez(buffer, x=self.x, dt=dt, names=np.array(self.names), stretch=self.stretch, **drive)  # type: ignore[arg-type]
         return buffer.getvalue()
 
     @classmethod
@@ -175,9 +259,12 @@ class Series:
             with np.load(io.BytesIO(content), allow_pickle=False) as members:
                 dt, names = float(members["dt"]), [str(name) for name in members["names"]]
                 x, stretch = members["x"], members["stretch"]
+                inputs = members.get("inputs")
+                drives = None if inputs is None else [str(name) for name in members["input_names"]]
         except (ValueError, KeyError, OSError) as error:
             raise UnreadableFile(f"not a stored series: {error}") from error
-        return cls(x, None if np.isnan(dt) else dt, names=names, stretch=stretch, missing="mask")
+        facts: dict[str, Any] = {"names": names, "stretch": stretch, "inputs": inputs, "input_names": drives}
+        return cls(x, None if np.isnan(dt) else dt, missing="mask", **facts)
 
 
 @dataclass(frozen=True)
@@ -197,6 +284,12 @@ class Scaling:
             name = series.names[int(flat[0])]
             raise ConstantChannel(f"column '{name}' does not vary in the training piece", column=name)
         return cls(tuple(mean.tolist()), tuple(std.tolist()))
+
+    @classmethod
+    def of_inputs(cls, series: Series) -> Self:
+        """The same of the external inputs; one that does not vary is only shifted."""
+        std = series.inputs.std(axis=0)
+        return cls(tuple(series.inputs.mean(axis=0).tolist()), tuple(np.where(std > 0, std, 1.0).tolist()))
 
     def apply(self, x: Floats) -> Floats:
         """Data units to scaled units, (..., N) to (..., N)."""

@@ -20,6 +20,7 @@ from chaos_core.auto import auto_variant
 from chaos_core.cells import AnyCell, AnyCellSpec
 from chaos_core.embedding import Embedding
 from chaos_core.forcing import AnyForcing, AnyForcingSpec
+from chaos_core.losses import AnyLoss, AnyLossSpec
 from chaos_core.metrics.presets import PRESETS
 from chaos_core.observation import AnyObservation
 
@@ -42,16 +43,18 @@ LARGEST_BATCH = 4096
 
 
 class Optimiser(StrEnum):
-    """Who turns gradients into updates; both as in torch.optim with its default betas and eps."""
+    """Who turns gradients into updates; all as in torch.optim with its default betas and eps."""
 
     ADAM = "adam"
+    ADAMW = "adamw"
     RADAM = "radam"
 
 
 class Schedule(StrEnum):
-    """How the learning rate goes from `learning_rate` to `learning_rate_end`."""
+    """How the learning rate goes from `learning_rate` to `learning_rate_end`; "late" falls in the last quarter only."""
 
     CONSTANT = "constant"
+    LATE = "late"
     EXPONENTIAL = "exponential"
     COSINE = "cosine"
 
@@ -91,6 +94,9 @@ class Training(Settings):
         sequence_length: T, steps of a training window; a window takes T + 1 rows.
         batch_size: B, windows per update, drawn with replacement from all complete windows.
         optimiser, learning_rate, learning_rate_end, schedule: see the enumerations; the rate in [0, 1].
+        weight_decay: pull of all parameters towards zero: added to the gradient, or with adamw to the update.
+        input_noise: standard deviation of normal noise that is added to the data a state is inferred from, in scaled
+            units; targets stay as they are. Brenner et al. (2022) use 0.05.
         clip_norm: gradients are scaled down to this 2-norm; null or 0 leaves them as they are.
         validations: how often a checkpoint is judged by free runs, evenly spread over the run. Neighbouring states of
             one training differ much (D_stsp 0.5 and 8): 32 looks find a better one than 16, for a second more.
@@ -108,6 +114,8 @@ class Training(Settings):
     learning_rate: float = Field(gt=0, le=1, description="Learning rate at the first update.")
     learning_rate_end: float = Field(gt=0, le=1, description="Learning rate at the last update.")
     schedule: Schedule
+    weight_decay: float = Field(0.0, ge=0, le=1, description="Pull of all parameters towards zero.")
+    input_noise: float = Field(0.0, ge=0, le=10, description="Noise on the data that force the state, scaled units.")
     clip_norm: NonNegativeFloat | None = Field(description="Largest 2-norm of a gradient; null or 0: no clipping.")
     validations: int = Field(ge=1, le=1000, description="How often free runs judge the state of the training.")
     restarts: int = Field(ge=0, le=20, description="New starts where the best state is not good.")
@@ -191,6 +199,7 @@ class Spec(Settings):
         forcing: how data enter the state; auto: sparse, from 2 up to the cell's part of ln 2 / lambda_max.
         training, evaluation: see `Training`, `Evaluation`.
         embedding: delay coordinates; auto: as the analysis finds.
+        losses: terms beside the mean squared error; auto: none.
         split: 70 % train, 10 % validation, 20 % test where left out.
     """
 
@@ -200,6 +209,7 @@ class Spec(Settings):
     training: TrainingSpec | Auto = "auto"
     evaluation: EvaluationSpec | Auto = "auto"
     embedding: EmbeddingSpec | Auto = "auto"
+    losses: tuple[AnyLossSpec, ...] | Auto = "auto"
     split: Split | Auto = "auto"
 
 
@@ -207,10 +217,12 @@ class Plan(Settings):
     """A Spec with every "auto" filled in from the analysis: training is a function of (series, Plan, seed) alone.
 
     Args:
-        cell, observation, forcing, training, evaluation, embedding, split: concrete settings.
+        cell, observation, forcing, training, evaluation, embedding, losses, split: concrete settings.
         channels: N of the series.
         dt: sampling step, None where it is not known.
         names: names of the channels.
+        input_names: names of the external inputs.
+        lambda_max_per_step: the data's largest exponent, nats per row, where they are chaotic.
         noise: estimated standard deviation of the measuring noise of each channel, in data units; empty: none known.
             Free runs have none, so presets with `matches_noise` add it before they compare.
         interval: where the forcing interval comes from.
@@ -223,10 +235,13 @@ class Plan(Settings):
     training: Training
     evaluation: Evaluation
     embedding: Embedding
+    losses: tuple[AnyLoss, ...] = ()
     split: Split
     channels: PositiveInt
     dt: PositiveFloat | None
     names: tuple[str, ...]
+    input_names: tuple[str, ...] = ()
+    lambda_max_per_step: float | None = None
     noise: tuple[NonNegativeFloat, ...] = ()
     interval: Interval
     notes: tuple[str, ...] = ()

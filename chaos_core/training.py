@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,18 @@ import numpy.typing as npt
 from chaos_core import checkpoint
 from chaos_core.arrays import as_array, as_arrays, as_numpy
 from chaos_core.checkpoint import Best, State
-from chaos_core.engine import layout, make_engine
+from chaos_core.engine import Batch, layout, make_engine
 from chaos_core.errors import CheckpointUnreadable, Collapsed, Diverged, Exploded, Inconsistent
 from chaos_core.fitted import Fitted
+from chaos_core.forcing.base import Slopes
+from chaos_core.gaps import bridged
 from chaos_core.initialise import draw
-from chaos_core.selection import LONGEST_RUN, Fate, Judge, Judgement
+from chaos_core.judging import judge_of
+from chaos_core.selection import Fate, Judgement
 from chaos_core.series import Scaling, Series
-from chaos_core.spec import Evaluation, Plan, Schedule
-from chaos_core.typing import Floats
+from chaos_core.slopes import data_slopes
+from chaos_core.spec import Plan, Schedule
+from chaos_core.typing import Floats, Ints, Params
 from chaos_core.windows import Rows, embedded_rows
 
 __all__ = ["Step", "Trainer", "Validated", "learning_rate"]
@@ -27,9 +32,7 @@ __all__ = ["Step", "Trainer", "Validated", "learning_rate"]
 REPORTS = 1000
 QUIET_S = 0.25
 GOOD_SCORE, GOOD_FLOORS = 0.85, 2.5
-ENOUGH_TRUTH = 25_000
-MOST_TRUTH = 100_000
-MANY_STARTS = 128
+LATE_FROM = 0.75
 
 
 @dataclass(frozen=True)
@@ -76,27 +79,38 @@ class Trainer:
     """
 
     def __init__(self, series: Series, plan: Plan, seed: int = 0, state: bytes | None = None) -> None:
-        if (series.channels, series.names) != (plan.channels, plan.names):
-            raise Inconsistent(f"the plan is for channels {plan.names}, the series has {series.names}")
+        if (series.names, series.input_names) != (plan.names, plan.input_names):
+            wanted = f"the plan is for channels {plan.names} and inputs {plan.input_names}"
+            raise Inconsistent(f"{wanted}, the series has {series.names} and {series.input_names}")
         self.plan, self.seed, self.update = plan, seed, 0
-        self.attempt = self._judged = 0
+        self.attempt = self._judged = self._clipped = self._living = 0
         self._series = series.digest()
-        split = plan.split
-        train, validation, test = series.split(split.train, split.validation, split.test)
+        train = series.split(**plan.split.model_dump())[0]
         self._scaling = Scaling.of(train)
-        rows, held_out, last = (
-            embedded_rows(part, self._scaling, plan.embedding) for part in (train, validation, test)
-        )
-        self._starts = rows.starts(plan.training.sequence_length + 1)
-        self._latest = next(part.x[0] for part in (last, held_out, rows) if len(part.x))
+        self._input_scaling = Scaling.of_inputs(train) if plan.cell.inputs else None
+        whole, longest_gap = bridged(series)
+        test, *known = reversed(whole.split(**plan.split.model_dump()))
+        held_out, rows = (self._rows(part) for part in known)
+        self._windows = rows if whole is series else self._rows(train, max(1, longest_gap))
+        self._starts = self._windows.starts(plan.training.sequence_length + 1)
+        self._latest = next(part.x[0] for part in (self._rows(test), held_out, rows) if len(part.x))
         self._rng = np.random.default_rng(seed)
         self._shapes = layout(plan.cell, plan.observation, plan.observed)
-        self._engine = make_engine(plan, rows.x, draw(self._shapes, self._rng))
-        self._judge = _judge(plan, self._scaling, rows, held_out, test.length)
+        self._extent = float(rows.x.min()), float(rows.x.max())
+        self._forcing = plan.forcing
+        start = draw(self._shapes, self._rng, self._extent)
+        self._engine = make_engine(
+            plan, self._windows, start, partial(data_slopes, rows, delays=plan.embedding.dim > 1)
+        )
+        self._judge = judge_of(plan, self._scaling, rows, held_out, test.length)
         self._best: Best | None = None
         self._fate: Fate | None = None
         if state is not None:
             self._restore(checkpoint.from_bytes(state))
+
+    def _rows(self, part: Series, longest_gap: int = 0) -> Rows:
+        embedding, inputs = self.plan.embedding, self._input_scaling
+        return embedded_rows(part, self._scaling, embedding, longest_gap=longest_gap, input_scaling=inputs)
 
     @property
     def kernel(self) -> str:
@@ -141,14 +155,35 @@ class Trainer:
         training, progress = self.plan.training, self._done / self.plan.training.updates
         length, cell = training.sequence_length, self.plan.cell
         rate = learning_rate(self.plan, self._done)
-        alpha = self.plan.forcing.mask(length, cell.state_size, self.plan.observed, progress, self._rng)
-        batch = self._rng.integers(0, len(self._starts), training.batch_size)
-        loss, norm = self._engine.update(self._starts[batch], alpha, rate)
+        alpha = self._forcing.mask(length, cell.state_size, self.plan.observed, progress, self._rng)
+        starts = self._starts[self._rng.integers(0, len(self._starts), training.batch_size)]
+        loss, norm = self._engine.update(Batch(starts, alpha, rate, progress, self._rng))
         self.update += 1
+        self._clipped += bool(training.clip_norm) and norm > (training.clip_norm or 0.0)
         for what, value in (("loss", loss), ("gradient", norm)):
             if not math.isfinite(value):
                 raise Diverged(f"the {what} is {value} at update {self.update}", update=self.update)
-        return Step(self.update, loss, norm, rate, self.plan.forcing.interval(progress))
+        self._forcing = self._forcing.after_batch(self._done, self._slopes(starts))
+        return Step(self.update, loss, norm, rate, self._forcing.interval(progress))
+
+    def _slopes(self, starts: Ints) -> Slopes:
+        """The cell's Jacobians along a batch, for schemes that adapt to them."""
+        cell = self.plan.cell
+
+        def named() -> Params:
+            return as_arrays(self._named(self._engine.arrays()[0]))
+
+        def jacobians() -> Floats:
+            rows, p = starts[:, None] + np.arange(self.plan.training.sequence_length), named()
+            d = self.plan.observation.infer(p, as_array(self._windows.filled[rows]), cell.state_size)
+            s = cell.drive(p, as_array(self._windows.u[rows + 1])) if cell.inputs else None
+            return as_numpy(cell.jacobian(p, d, s))
+
+        def bound() -> float:
+            found = cell.slope_bound(self._named(self._engine.arrays()[0]))
+            return float("nan") if found is None else found
+
+        return Slopes(jacobians=jacobians, bound=bound)
 
     def _validate(self) -> Validated:
         flat = self._engine.arrays()[0]
@@ -156,6 +191,7 @@ class Trainer:
             raise Diverged(f"parameters are not finite at update {self.update}", update=self.update)
         found = self._judge.judge(self._named(flat), None if self._best is None else self._best.score)
         self._fate, self._judged = found.fate, self.update
+        self._living = self.update if found.fate is Fate.LIVING else self._living
         better = self._is_better(found)
         if better and found.score is not None and found.d_stsp is not None and found.d_h is not None:
             self._best = Best(flat, self.update, found.d_stsp, found.d_h, found.score)
@@ -169,7 +205,8 @@ class Trainer:
 
     def _start_again(self) -> None:
         self.attempt += 1
-        params = draw(self._shapes, self._rng)
+        self._forcing = self.plan.forcing
+        params = draw(self._shapes, self._rng, self._extent)
         flat = np.concatenate([params[name].ravel() for name in self._shapes])
         self._engine.restore(flat, np.zeros_like(flat), np.zeros_like(flat), 0)
 
@@ -184,6 +221,14 @@ class Trainer:
             return Collapsed(f"{where} comes to rest, or shrinks to a small orbit, in a free run", update=self.update)
         return Exploded(f"{where} leaves ten times the box of the data in a free run", update=self.update)
 
+    @property
+    def died(self) -> int | None:
+        """The first judged update since when no state lived; None while the last one lives, or before the first."""
+        if not self._judged or self._fate is Fate.LIVING:
+            return None
+        spacing = self.plan.training.updates / self.plan.training.validations
+        return round((math.floor(self._living / spacing + 0.5) + 1) * spacing)
+
     def checkpoint(self) -> bytes:
         """The whole state between two events; `Trainer(series, plan, seed, state)` goes on from it, on a CPU to the
         last bit."""
@@ -191,7 +236,9 @@ class Trainer:
         generator = self._rng.bit_generator.state
         fate = None if self._fate is None else self._fate.value
         head = (self.plan.digest(), self._series, self.seed, self.update, self.attempt, self._judged)
-        return checkpoint.to_bytes(State(*head, flat, first, second, dict(generator), self._best, fate))
+        forcing = None if self._forcing == self.plan.forcing else self._forcing.model_dump(mode="json")
+        tail = (dict(generator), self._best, fate, forcing, self._clipped, self._living)
+        return checkpoint.to_bytes(State(*head, flat, first, second, *tail))
 
     def _restore(self, state: State) -> None:
         wanted = (self.plan.digest(), self._series, self.seed, self._engine.arrays()[0].shape)
@@ -200,7 +247,9 @@ class Trainer:
         self.update, self.attempt, self._judged = state.update, state.attempt, state.judged
         self._engine.restore(state.flat, state.first_moment, state.second_moment, self._done)
         self._rng.bit_generator.state = state.generator
-        self._best = state.best
+        self._best, self._clipped, self._living = state.best, state.clipped, state.living
+        if state.forcing is not None:
+            self._forcing = type(self.plan.forcing).model_validate(state.forcing)
         self._fate = None if state.fate is None else Fate(state.fate)
 
     def fitted(self) -> Fitted:
@@ -224,6 +273,8 @@ class Trainer:
             names=self.plan.names,
             latent_start=as_numpy(d)[0].copy(),
             observation_noise=self.plan.noise,
+            input_names=self.plan.input_names if self.plan.cell.inputs else (),
+            input_scaling=self._input_scaling,
             provenance=self._provenance(best),
         )
 
@@ -236,6 +287,8 @@ class Trainer:
             "validation": {"d_stsp": best.d_stsp, "d_h": best.d_h},
             "plan_hash": self.plan.digest(),
             "series_sha256": self._series,
+            "clipped_share": self._clipped / max(1, self.update) if self.plan.training.clip_norm else None,
+            "bound": self.plan.cell.bound(self._named(best.flat)),
             "kernel": self.kernel,
             "device": self.device,
         }
@@ -251,7 +304,8 @@ class Trainer:
 def learning_rate(plan: Plan, update: int) -> float:
     """The rate after `update` updates: from `learning_rate` at the first to `learning_rate_end` at the last.
 
-    exponential: a (b / a)^s, cosine: b + (a - b) (1 + cos pi s) / 2, constant: a, with s = update / (updates - 1).
+    exponential: a (b / a)^s, cosine: b + (a - b) (1 + cos pi s) / 2, constant: a, with s = update / (updates - 1);
+    late: a up to s = 3/4, from there exponential.
     """
     training = plan.training
     first, last = training.learning_rate, training.learning_rate_end
@@ -260,35 +314,6 @@ def learning_rate(plan: Plan, update: int) -> float:
         return first
     if training.schedule is Schedule.COSINE:
         return last + (first - last) * (1 + math.cos(math.pi * share)) / 2
+    if training.schedule is Schedule.LATE:
+        share = max(0.0, share - LATE_FROM) / (1 - LATE_FROM)
     return first * math.exp(share * math.log(last / first))
-
-
-def _judge(plan: Plan, scaling: Scaling, rows: Rows, held_out: Rows, test_rows: int) -> Judge:
-    """Free runs start on the validation piece, or on the training piece where there is no validation piece.
-
-    They are compared with the longest unbroken run of the validation piece, or with that of the training piece where
-    it is shorter than `ENOUGH_TRUTH` rows and the other is longer: histograms of short pieces have high floors.
-    """
-    evaluation, dim = plan.evaluation, plan.embedding.dim
-    candidates = [part.longest() for part in (held_out, rows)]
-    truth = candidates[0] if len(candidates[0]) >= ENOUGH_TRUTH else max(candidates, key=len)
-    steps = round(evaluation.run_factor * max(test_rows, len(held_out.x), 100))
-    noise = tuple(level / std for level, std in zip(plan.noise, scaling.std, strict=True)) if plan.noise else ()
-    return Judge(
-        cell=plan.cell,
-        observation=plan.observation,
-        embedding=plan.embedding,
-        starts=_starts(held_out if len(held_out.x) else rows, evaluation),
-        first=evaluation.starts,
-        many=rows.spread(MANY_STARTS),
-        truth=truth[-MOST_TRUTH:, : truth.shape[1] // dim],
-        noise=noise,
-        steps=min(steps, LONGEST_RUN),
-        discard_share=evaluation.discard_share,
-        preset=evaluation.preset,
-    )
-
-
-def _starts(rows: Rows, evaluation: Evaluation) -> Floats:
-    """The first starts spread over all rows, then the confirming ones spread over them too."""
-    return np.concatenate([rows.spread(evaluation.starts), rows.spread(evaluation.confirming_starts)])

@@ -1,7 +1,7 @@
 """The vocabulary of shapes and the few types that all of the core shares.
 
-T time, N observed channels, M latent units, L hidden units, K external inputs, B sequences, J jobs. Batch first, time second,
-feature last: `x` is (T, N) or (B, T, N), `z` is (T, M) or (B, T, M), `alpha` is (T, M).
+T time, N observed channels, M latent units, L hidden units, K external inputs, B sequences, J jobs. Batch first,
+time second, feature last: `x` is (T, N) or (B, T, N), `z` is (T, M) or (B, T, M), `alpha` is (T, M).
 
 Cells and observations are written with tensor methods only (`z @ w.mT`, `z.relu()`), so one text runs on torch and,
 through `chaos_core.arrays`, on numpy. Their arrays are therefore typed as `Tensor`, which is looked up by the type

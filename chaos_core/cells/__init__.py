@@ -22,13 +22,16 @@ else:
     AnyCellSpec = Annotated[reduce(or_, map(auto_variant, CELLS.values())), Field(discriminator="kind")]
 
 
-def fill(spec: BaseModel, *, observed: int, embedded: bool = False) -> Cell:
+def fill(spec: BaseModel, *, observed: int, embedded: bool = False, inputs: int = 0) -> Cell:
     """The cell that a spec asks for, with every "auto" replaced by that cell's own rule (see its `fill`).
 
     Args:
         spec: one of `AnyCellSpec`.
         observed: channels that the cell sees, N or N times the embedding dimension.
         embedded: whether those channels are a delay embedding.
+        inputs: external inputs of the data; a cell takes them all unless the client says how many.
     """
     words: dict[str, Any] = spec.model_dump()
+    if words["inputs"] == "auto":
+        words["inputs"] = inputs
     return CELLS[words["kind"]].fill(words, observed=observed, embedded=embedded)

@@ -61,6 +61,11 @@ class AdaptiveGeneralized(Forcing, frozen=True):
         """False: alpha changes."""
         return False
 
+    @property
+    def needs_slope_bound(self) -> bool:
+        """With the estimate jacobian_upper_bound."""
+        return self.estimate == "jacobian_upper_bound"
+
     def interval(self, progress: float) -> None:
         """None: every step is forced."""
         del progress

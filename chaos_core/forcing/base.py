@@ -71,6 +71,11 @@ class Forcing(BaseModel, ABC, frozen=True, extra="forbid"):
         None, description="Latent units that are forced, counted from 0; null: as the scheme says."
     )
 
+    @property
+    def needs_slope_bound(self) -> bool:
+        """Whether `Slopes.bound` is asked for, which some cells do not know."""
+        return False
+
     @abstractmethod
     def own_mask(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:
         """The scheme's own mask of one training window; arguments as for `mask`. Row 0 may hold anything."""

@@ -12,7 +12,7 @@ from chaos_core.typing import Floats, Ints
 __all__ = ["scan"]
 
 
-def scan(cell: Cell, p: Mapping[str, Tensor], z0: Tensor, d: Tensor, alpha: Floats) -> Tensor:
+def scan(cell: Cell, p: Mapping[str, Tensor], z0: Tensor, d: Tensor, alpha: Floats, s: Tensor | None = None) -> Tensor:
     """The same as `chaos_core.scan.scan` for masks whose rows are all zeros or all ones, in tau steps instead of T.
 
     A row of ones replaces the whole state, so nothing before it reaches what follows: the window falls apart into
@@ -21,7 +21,7 @@ def scan(cell: Cell, p: Mapping[str, Tensor], z0: Tensor, d: Tensor, alpha: Floa
     the gradient.
 
     Args:
-        cell, p, z0, d: as for the reference.
+        cell, p, z0, d, s: as for the reference.
         alpha: (T, M) numpy; each row but the first all zeros or all ones.
 
     Returns:
@@ -38,11 +38,14 @@ def scan(cell: Cell, p: Mapping[str, Tensor], z0: Tensor, d: Tensor, alpha: Floa
     known = torch.cat((z0[None], d.transpose(0, 1)[1:]))
     z = known[torch.as_tensor(starts, device=d.device)].view(-1, latent)
     step, states, rows = cell.bind(p), [], []
+    drives = None if s is None else s.transpose(0, 1)
     for age in range(int(lengths[0])):
         alive = int(np.count_nonzero(lengths > age))
-        z = step(z[: alive * batch] if alive * batch < len(z) else z)
+        places = starts[:alive] + age
+        drive = None if drives is None else drives[torch.as_tensor(places, device=d.device)].flatten(0, 1)
+        z = step(z[: alive * batch] if alive * batch < len(z) else z, drive)
         states.append(z)
-        rows.append(starts[:alive] + age)
+        rows.append(places)
     in_time = torch.as_tensor(np.argsort(np.concatenate(rows)), device=d.device)
     return torch.cat(states).view(-1, batch, latent)[in_time].transpose(0, 1)
 

@@ -7,6 +7,7 @@ import numpy as np
 from chaos_core.analysis_options import AUTOMATIC, AnalysisOptions
 from chaos_core.embedding import Embedding
 from chaos_core.errors import Inconsistent, TooShort
+from chaos_core.gaps import bridged
 from chaos_core.lyapunov.cleaning import (
     DIRECTIONS,
     FINE_PERIOD,
@@ -232,7 +233,7 @@ def prepare(series: Series, options: AnalysisOptions = AUTOMATIC) -> Prepared:
     observation noise, the rows are denoised with the map that they themselves suggest.
 
     Args:
-        series: any series; gaps and stretches bound the runs.
+        series: any series; stretches, and gaps longer than an eighth of a period, bound the runs.
         options: what is known beforehand; everything else is found from the data.
 
     Raises:
@@ -241,7 +242,10 @@ def prepare(series: Series, options: AnalysisOptions = AUTOMATIC) -> Prepared:
 
     Source: H. Kantz, T. Schreiber (2004), Nonlinear Time Series Analysis, Cambridge, doi:10.1017/CBO9780511755798.
     """
+    series, longest_gap = bridged(series)
     raw, notes = _usable_runs(series)
+    if longest_gap:
+        notes.append(f"Gaps of up to {longest_gap} rows, an eighth of a period, were bridged by splines.")
     _check(options, max(len(run) for run in raw), series.channels)
     known = None if options.period_steps == "auto" else options.period_steps
     filtered = _filtered(raw, options, known)

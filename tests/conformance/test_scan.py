@@ -39,21 +39,29 @@ def setting(cell: Cell, dtype: torch.dtype = torch.float64) -> tuple[dict[str, T
     p = {
         name: torch.tensor(value + 0.1 * rng.standard_normal(value.shape), dtype=dtype) for name, value in drawn.items()
     }
-    p["A"] = 0.5 * p["A"]
+    if "A" in p:
+        p["A"] = 0.5 * p["A"]
     x = torch.tensor(rng.standard_normal((BATCH, STEPS + 1, OBSERVED)), dtype=dtype)
     return {name: value.requires_grad_() for name, value in p.items()}, x
 
 
-def mask(scheme: Forcing, progress: float = 0.0) -> np.ndarray:
-    return scheme.mask(STEPS, LATENT, OBSERVED, progress, np.random.default_rng(0))
+def mask(scheme: Forcing, progress: float = 0.0, latent: int = LATENT) -> np.ndarray:
+    return scheme.mask(STEPS, latent, OBSERVED, progress, np.random.default_rng(0))
 
 
-def loss_and_gradients(kernel: Kernel, cell: Cell, alpha: np.ndarray) -> tuple[Tensor, dict[str, Tensor]]:
+def drives(cell: Cell) -> Tensor:
+    rng = np.random.default_rng(4)
+    return torch.tensor(rng.standard_normal((BATCH, STEPS, cell.drive_width)))
+
+
+def loss_and_gradients(
+    kernel: Kernel, cell: Cell, alpha: np.ndarray, *, driven: bool = False
+) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of sparse forcing by inversion: gradients run through pinv(B) as well."""
     p, x = setting(cell)
     read = LinearObservation()
-    d = read.infer(p, x[:, :-1], LATENT)
-    z = SCANS[kernel](cell, p, d[:, 0], d, alpha)
+    d = read.infer(p, x[:, :-1], cell.state_size)
+    z = SCANS[kernel](cell, p, d[:, 0], d, alpha, drives(cell) if driven else None)
     (read.predict(p, z, OBSERVED) - x[:, 1:]).square().mean().backward()
     return z.detach(), {name: value.grad for name, value in p.items() if value.grad is not None}
 

@@ -3,7 +3,11 @@ import math
 import pytest
 
 from chaos_core.analysis import Analysis, Verdict, analyse
+from chaos_core.cells.plrnn import PLRNN
+from chaos_core.cells.shplrnn import ClippedShPLRNN
 from chaos_core.errors import Inconsistent, SpecTooLarge, TooShort
+from chaos_core.forcing.sparse import Sparse
+from chaos_core.observation import IdentityObservation, LinearObservation
 from chaos_core.planning import plan
 from chaos_core.spec import Spec
 from chaos_core.systems import lorenz63
@@ -29,14 +33,14 @@ def spec(**parts: object) -> Spec:
 
 def test_all_auto_forces_sparsely_up_to_a_third_of_the_predictability_time(chaotic: Analysis) -> None:
     made = plan(spec(), chaotic)
-    assert made.forcing.model_dump() == {"kind": "sparse", "tau": 26, "anneal_from": 2, "anneal_share": 0.6}
+    assert made.forcing == Sparse(tau=26, anneal_from=2, anneal_share=0.6)
     assert made.interval.predictability_time_steps == 77.0
     assert made.interval.source == "lambda_max"
     assert made.interval.factor == pytest.approx(26 / 77)
     assert "60%" in made.interval.schedule
     assert made.interval.why == ("ln 2 / lambda_max = 77.0 steps; a clipped_shplrnn learns best when it ends at 26")
     assert made.cell.model_dump()["kind"] == "clipped_shplrnn"
-    assert made.observation.model_dump() == {"kind": "identity"}
+    assert made.observation == IdentityObservation()
 
 
 @pytest.mark.parametrize(
@@ -62,7 +66,7 @@ def test_data_without_chaos_take_the_fallback_and_say_so(periodic: Analysis) -> 
 
 def test_an_interval_that_the_client_names_stays_fixed(chaotic: Analysis) -> None:
     made = plan(spec(forcing={"kind": "sparse", "tau": 200}, training={"sequence_length": 400}), chaotic)
-    assert made.forcing.model_dump() == {"kind": "sparse", "tau": 200, "anneal_from": None, "anneal_share": 0.6}
+    assert made.forcing == Sparse(tau=200, anneal_from=None)
     assert made.interval.source == "client"
     assert made.training.clip_norm is None
 
@@ -72,8 +76,8 @@ def test_what_the_client_chose_is_kept(chaotic: Analysis) -> None:
     made = plan(spec(cell={"kind": "plrnn", "latent": 30}, training=words), chaotic)
     kept = made.training.model_dump(mode="json")
     assert {name: kept[name] for name in words} == words
-    assert made.cell.model_dump() == {"kind": "plrnn", "latent": 30}
-    assert made.observation.model_dump() == {"kind": "linear"}
+    assert made.cell == PLRNN(latent=30)
+    assert made.observation == LinearObservation()
 
 
 @pytest.mark.parametrize(("updates", "end"), [(5_000, 3e-4), (15_000, 3e-4), (30_000, 3e-5), (100_000, 1e-5)])
@@ -113,5 +117,5 @@ def test_delay_embedded_channels_are_the_units_of_the_cell(chaotic: Analysis) ->
     scalar = chaotic.model_copy(update={"channels": 1, "names": ("x",), "noise": (0.0,)})
     made = plan(spec(embedding={"dim": 7, "lag": 1}), scalar)
     assert made.observed == 7
-    assert made.cell.model_dump() == {"kind": "clipped_shplrnn", "latent": 7, "hidden": 150}
+    assert made.cell == ClippedShPLRNN(latent=7, hidden=150)
     assert any("delay embedding" in note for note in made.notes)

@@ -51,10 +51,10 @@ def test_the_clipped_shplrnn_is_the_loop_one_would_write_by_hand() -> None:
 def test_row_zero_is_the_first_step_after_the_start(kind: str) -> None:
     cell = CELLS[kind].fill({"latent": 4}, observed=4, embedded=False)
     p = draw(cell.parameters(), np.random.default_rng(0))
-    z0 = np.random.default_rng(1).standard_normal(4)
+    z0 = np.random.default_rng(1).standard_normal(cell.state_size)
     first = cell.step({name: torch.tensor(value) for name, value in p.items()}, torch.tensor(z0))
     z = free_run(cell, p, z0, 5)
-    assert z.shape == (5, 4)
+    assert z.shape == (5, cell.state_size)
     assert type(z) is np.ndarray
     np.testing.assert_allclose(z[0], first.numpy(), rtol=0, atol=1e-14)
     np.testing.assert_allclose(free_run(cell, p, z[1], 3), z[2:], rtol=0, atol=1e-12)

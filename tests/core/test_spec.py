@@ -52,7 +52,8 @@ def test_an_empty_spec_is_all_auto() -> None:
 def test_fields_left_out_of_a_part_are_auto() -> None:
     spec = Spec.model_validate({"cell": {"kind": "clipped_shplrnn", "hidden": 50}, "training": {"updates": 15000}})
     words = spec.model_dump(mode="json")
-    assert words["cell"] == {"kind": "clipped_shplrnn", "latent": "auto", "hidden": 50}
+    others = dict.fromkeys(("latent", "inputs", "smoothing", "bounded"), "auto")
+    assert words["cell"] == {"kind": "clipped_shplrnn", "hidden": 50, **others}
     assert words["training"]["updates"] == 15000
     assert words["training"]["optimiser"] == "auto"
 

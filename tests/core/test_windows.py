@@ -17,7 +17,7 @@ def broken_series() -> Series:
 
 
 @pytest.mark.parametrize("embedding", [Embedding(), Embedding(dim=3, lag=2)])
-def test_no_window_touches_a_gap_or_crosses_a_stretch(embedding: Embedding) -> None:
+def test_no_window_of_complete_rows_touches_a_gap_or_crosses_a_stretch(embedding: Embedding) -> None:
     rows = embedded_rows(broken_series(), Scaling((0.0,), (1.0,)), embedding)
     windows = [rows.x[start : start + 6] for start in rows.starts(6)]
     assert windows
@@ -49,3 +49,52 @@ def test_starts_are_spread_over_the_rows() -> None:
     rows = embedded_rows(Series(np.arange(100.0)), Scaling((0.0,), (1.0,)), Embedding())
     assert rows.spread(4)[:, 0].tolist() == [12.0, 37.0, 62.0, 87.0]
     assert rows.spread(0).shape == (0, 1)
+
+
+def test_a_short_gap_is_left_open_inside_a_run_and_a_long_one_ends_it() -> None:
+    rows = embedded_rows(broken_series(), Scaling((0.0,), (1.0,)), Embedding(), longest_gap=1)
+    assert rows.edges == (0, 40, 60)
+    assert not rows.complete
+    assert np.flatnonzero(~rows.present[:, 0]).tolist() == [20]
+    assert rows.filled[20, 0] == 20.0
+    assert np.isnan(rows.x[20, 0])
+    long = np.arange(60.0)
+    long[20:23] = np.nan
+    cut = embedded_rows(Series(long, missing="mask"), Scaling((0.0,), (1.0,)), Embedding(), longest_gap=2)
+    assert cut.edges == (0, 20, 57)
+
+
+def test_a_gap_does_not_join_two_stretches() -> None:
+    x = np.arange(60.0)
+    x[38:42] = np.nan
+    series = Series(x, stretch=(np.arange(60) >= 40).astype(int), missing="mask")
+    assert series.gap_lengths()[36:44, 0].tolist() == [0, 0, 2, 2, 2, 2, 0, 0]
+    assert [(run.start, run.stop) for run in series.runs(longest_gap=2)] == [(0, 40), (40, 60)]
+
+
+def test_windows_start_on_complete_rows_and_are_at_least_half_measured() -> None:
+    x = np.random.default_rng(0).standard_normal((400, 2))
+    x[np.random.default_rng(1).random((400, 2)) < 0.3] = np.nan
+    x[200:260] = np.nan
+    rows = embedded_rows(Series(x, missing="mask"), Scaling((0.0,) * 2, (1.0,) * 2), Embedding(), longest_gap=80)
+    starts = rows.starts(40)
+    assert rows.present[starts].all()
+    assert all(rows.present[start : start + 40].mean() >= 0.5 for start in starts)
+    assert not ((starts > 185) & (starts < 230)).any()
+
+
+def test_where_hardly_a_row_is_complete_windows_start_anywhere() -> None:
+    x = np.random.default_rng(0).standard_normal((300, 20))
+    x[np.random.default_rng(1).random(x.shape) < 0.2] = np.nan
+    rows = embedded_rows(Series(x, missing="mask"), Scaling((0.0,) * 20, (1.0,) * 20), Embedding(), longest_gap=9)
+    assert len(rows.starts(30)) == 271
+    assert np.isfinite(rows.filled).all()
+
+
+def test_inputs_stay_beside_their_rows() -> None:
+    u = np.arange(60.0) ** 2
+    series = Series(np.arange(60.0), inputs=u, input_names=("stimulus",))
+    rows = embedded_rows(
+        series, Scaling((0.0,), (1.0,)), Embedding(dim=3, lag=2), input_scaling=Scaling((0.0,), (2.0,))
+    )
+    np.testing.assert_array_equal(rows.u[:, 0], rows.x[:, 0] ** 2 / 2)
