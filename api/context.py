@@ -52,6 +52,7 @@ class Context:
     bulk: Database
     celery: Celery
     parser_slots: asyncio.Semaphore
+    generator_slot: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     keys: KeyCache = field(default_factory=KeyCache)
     stopping: threading.Event = field(default_factory=threading.Event)
 

@@ -70,6 +70,7 @@ def _facts(read: dict[str, Any], series_sha256: str) -> datasets.Facts:
         dt=read["dt"],
         missing_count=read["missing_count"],
         stretches=read["stretches"],
+        input_names=read["input_names"],
     )
 
 

@@ -30,6 +30,7 @@ class Upload:
     size: int
     filename: str
     options: DatasetOptions
+    origin: dict[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -37,7 +38,8 @@ class Upload:
 
     def reader_words(self) -> dict[str, Any]:
         """What the reader is asked, here or in a later job."""
-        return {"format": "auto", "name": self.filename} | self.options.model_dump(exclude={"name"})
+        words = {"format": "auto", "name": self.filename} | self.options.model_dump(exclude={"name"})
+        return words | ({"generated": self.origin} if self.origin else {})
 
 
 async def read_upload(request: Request, caller: Known) -> AsyncIterator[Upload]:

@@ -27,6 +27,7 @@ class Facts(TypedDict):
     dt: float | None
     missing_count: int
     stretches: int
+    input_names: list[str]
 
 
 def create(

@@ -112,6 +112,7 @@ class Dataset(Base):
     dt: Mapped[float | None]
     missing_count: Mapped[int | None] = mapped_column(BigInteger)
     stretches: Mapped[int | None]
+    input_names: Mapped[list[str] | None]
     options: Mapped[Json] = mapped_column(default=dict)
     error: Mapped[Json | None]
     created_at: Mapped[float] = mapped_column(default=now())

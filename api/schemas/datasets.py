@@ -22,9 +22,15 @@ class DatasetOptions(Body):
         None, description="columns to use, by name or number, separated by commas; all if left out"
     )
     time_column: Text | None = Field(None, description="column that holds the time")
+    inputs: list[Text] | None = Field(
+        None, description="columns that hold external inputs and not channels, separated by commas"
+    )
+    stretch_column: Text | None = Field(
+        None, description="column that tells recordings apart: each change of its value begins a new one"
+    )
     missing: Missing = Field("refuse", description="`mask` keeps missing entries as gaps instead of refusing them")
 
-    @field_validator("columns", mode="before")
+    @field_validator("columns", "inputs", mode="before")
     @classmethod
     def _split(cls, given: str | list[str] | None) -> list[str] | None:
         if not isinstance(given, str):
@@ -62,6 +68,7 @@ class DatasetOut(Resource):
     dt: float | None
     missing_count: int | None
     stretches: int | None = Field(description="number of uninterrupted recordings")
+    input_names: list[str] | None = Field(description="external inputs that drive the system")
     options: Json
     error: StoredProblem | None
     created_at: datetime

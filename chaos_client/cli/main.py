@@ -6,6 +6,7 @@ from chaos_client.cli.admin import admin
 from chaos_client.cli.demo import demo
 from chaos_client.cli.doctor import doctor
 from chaos_client.cli.serve import serve
+from chaos_client.cli.systems import generate, systems
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Learn chaotic dynamics from time series, as a service."
@@ -13,4 +14,6 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(demo)
 app.command()(doctor)
+app.command()(systems)
+app.command()(generate)
 app.add_typer(admin, name="admin")

@@ -23,7 +23,7 @@ if sys.platform != "win32":
 MEMORY_BYTES = 4 * 1024**3
 CPU_S = 300
 GRACE_S = 5
-WORDS = ("name", "dt", "columns", "time_column", "missing", "max_rows", "max_columns")
+WORDS = ("name", "dt", "columns", "time_column", "inputs", "stretch_column", "missing", "max_rows", "max_columns")
 
 
 def main(folder: Path) -> None:

@@ -16,6 +16,9 @@ class ReadOptions(BaseModel):
         columns: channels to take, by name or by number from 0, in this order; all but the time column if left out.
         time_column: name or number of the column that holds the time. If left out, a column called t, time,
             timestamp, date or datetime counts as one when its values run on from row to row.
+        inputs: columns that hold external inputs (a stimulus, a drive) and not channels, by name or number.
+        stretch_column: column that tells the recordings apart; each change of its value begins a new one, and nothing
+            is learnt across the border. Its numbers mean nothing else.
         missing: "refuse" (default) or "mask", which keeps missing entries as gaps.
         max_rows: more rows are refused.
         max_columns: more columns are refused; 4096 columns of text also bound what one line may cost.
@@ -27,6 +30,8 @@ class ReadOptions(BaseModel):
     dt: FiniteFloat | None = None
     columns: tuple[str | int, ...] | None = None
     time_column: str | int | None = None
+    inputs: tuple[str | int, ...] | None = None
+    stretch_column: str | int | None = None
     missing: Literal["refuse", "mask"] = "refuse"
     max_rows: PositiveInt = 50_000_000
     max_columns: PositiveInt = 4096

@@ -51,6 +51,7 @@ class Reading(NamedTuple):
             "dt": self.series.dt,
             "missing_count": int(self.series.mask.sum()),
             "stretches": int(self.series.stretch[-1]) + 1,
+            "input_names": list(self.series.input_names),
         }
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from chaos_core.errors import EmptyData, IrregularTime, NotFinite, UnknownColumn
 from chaos_core.readers.options import ReadOptions
 from chaos_core.series import Series
-from chaos_core.typing import Floats
+from chaos_core.typing import Floats, Ints
 
 __all__ = ["Selection", "Table", "choose", "to_series"]
 
@@ -22,18 +22,21 @@ JITTER = 0.01
 @dataclass(frozen=True)
 class Selection:
     """Positions of the columns to read, in order; `time` is the position of the time column, `wanted` says that the
-    sender named it; `counter` is an unnamed first column that may merely count the rows."""
+    sender named it; `counter` is an unnamed first column that may merely count the rows; `inputs` and `stretch` are
+    columns that are no channels."""
 
     channels: tuple[int, ...]
     time: int | None
     wanted: bool
     counter: int | None
+    inputs: tuple[int, ...] = ()
+    stretch: int | None = None
 
     @property
     def positions(self) -> tuple[int, ...]:
         """Every column that must be read, without repetition."""
-        extra = tuple(i for i in (self.time,) if i is not None and i not in self.channels)
-        return self.channels + extra
+        others = (self.time, *self.inputs, self.stretch)
+        return tuple(dict.fromkeys((*self.channels, *(i for i in others if i is not None))))
 
 
 @dataclass(frozen=True)
@@ -60,14 +63,30 @@ def choose(names: tuple[str, ...], options: ReadOptions) -> Selection:
     """
     wanted = options.time_column is not None
     time = _position(options.time_column, names) if options.time_column is not None else _time_like(names)
+    inputs = tuple(dict.fromkeys(_position(column, names) for column in options.inputs or ()))
+    stretch = None if options.stretch_column is None else _position(options.stretch_column, names)
     if options.columns:
         channels = tuple(dict.fromkeys(_position(column, names) for column in options.columns))
-        return Selection(channels, None if time in channels and not wanted else time, wanted, None)
+        time = None if time in channels and not wanted else time
+        return _apart(Selection(channels, time, wanted, None, inputs, stretch), names)
     counter = 0 if len(names) > 1 and _plain(names[0]) in COUNTER_NAMES and time != 0 else None
-    channels = tuple(i for i in range(len(names)) if not (wanted and i == time))
+    taken = {*inputs, stretch, time if wanted else None}
+    channels = tuple(i for i in range(len(names)) if i not in taken)
     if not channels:
-        raise EmptyData(f"there is no column besides the time column '{names[0]}'", column=names[0])
-    return Selection(channels, time, wanted, counter)
+        raise EmptyData(f"there is no column besides '{names[0]}' and what is said to be no channel", column=names[0])
+    return _apart(Selection(channels, time, wanted, counter, inputs, stretch), names)
+
+
+def _apart(found: Selection, names: tuple[str, ...]) -> Selection:
+    """The selection, unless one column is wanted for two things."""
+    wanted = [*found.inputs, *((found.stretch,) if found.stretch is not None else ())]
+    own = {*found.channels, *((found.time,) if found.time is not None and found.wanted else ())}
+    twice = [i for i in wanted if i in own or wanted.count(i) > 1]
+    if twice:
+        name = names[twice[0]]
+        detail = f"column '{name}' cannot be two of channel, input, time and stretch column at once"
+        raise UnknownColumn(detail, column=name, known=list(names[:100]))
+    return found
 
 
 def to_series(table: Table, selection: Selection, options: ReadOptions) -> tuple[Series, str | None]:
@@ -89,17 +108,40 @@ def to_series(table: Table, selection: Selection, options: ReadOptions) -> tuple
     channels, time, dt = list(selection.channels), selection.time, options.dt
     if time is not None and not selection.wanted and not _runs_on(table.column(time)):
         time = None
+    stretch = None if selection.stretch is None else _stretches(table, selection.stretch)
     if time is not None:
-        dt = _even_step(table, time) if dt is None else dt
+        dt = _even_step(table, time, stretch) if dt is None else dt
         if not selection.wanted and time in channels:
             channels.remove(time)
     if selection.counter is not None and len(channels) > 1 and _counts(table.column(selection.counter)):
         channels.remove(selection.counter)
     if options.missing == "refuse":
         _refuse_gaps(table, channels)
-    x = table.x[:, [table.positions.index(i) for i in channels]]
-    series = Series(x, dt, names=[table.names[i] or f"x{i}" for i in channels], missing=options.missing)
+    _refuse_gaps(table, list(selection.inputs))
+    series = Series(
+        _columns(table, channels),
+        dt,
+        names=[table.names[i] or f"x{i}" for i in channels],
+        stretch=stretch,
+        missing=options.missing,
+        inputs=_columns(table, list(selection.inputs)) if selection.inputs else None,
+        input_names=[table.names[i] or f"u{i}" for i in selection.inputs] if selection.inputs else None,
+    )
     return series, None if time is None else table.names[time]
+
+
+def _columns(table: Table, positions: list[int]) -> Floats:
+    values: Floats = table.x[:, [table.positions.index(i) for i in positions]]
+    return values
+
+
+def _stretches(table: Table, position: int) -> Ints:
+    """(T,) number of the recording of each row."""
+    values = table.column(position)
+    gaps = np.flatnonzero(~np.isfinite(values))
+    if gaps.size:
+        raise _gap(table, int(gaps[0]), position, int(gaps.size))
+    return np.concatenate([[0], np.cumsum(np.diff(values) != 0)]).astype(np.int64)
 
 
 def _plain(name: str) -> str:
@@ -132,7 +174,7 @@ def _counts(values: Floats) -> bool:
 
 
 def _refuse_gaps(table: Table, channels: list[int]) -> None:
-    bad = ~np.isfinite(table.x[:, [table.positions.index(i) for i in channels]])
+    bad = ~np.isfinite(_columns(table, channels))
     if bad.any():
         row, place = (int(i) for i in np.argwhere(bad)[0])
         raise _gap(table, row, channels[place], int(bad.sum()))
@@ -152,8 +194,8 @@ def _line(fields: dict[str, str | int]) -> str:
     return f" (line {fields['line']} of the file)" if "line" in fields else ""
 
 
-def _even_step(table: Table, time: int) -> float:
-    """The sampling step of a time column.
+def _even_step(table: Table, time: int, stretch: Ints | None = None) -> float:
+    """The sampling step of a time column; where several recordings follow each other, that of the longest.
 
     Steps may be uneven by `JITTER`, or by the rounding of the printed numbers where that is at most half a step
     (1/360 s printed in milliseconds). The step is given with no more digits than the numbers support.
@@ -162,6 +204,11 @@ def _even_step(table: Table, time: int) -> float:
     gaps = np.flatnonzero(~np.isfinite(values))
     if gaps.size:
         raise _gap(table, int(gaps[0]), time, int(gaps.size))
+    first = 0
+    if stretch is not None and stretch[-1]:
+        longest = int(np.bincount(stretch).argmax())
+        first = int(np.searchsorted(stretch, longest))
+        values = values[first : int(np.searchsorted(stretch, longest + 1))]
     steps = np.diff(values)
     if not steps.size:
         raise IrregularTime("one row has no time step", row=0, column=table.names[time])
@@ -174,12 +221,13 @@ def _even_step(table: Table, time: int) -> float:
         usual, allowed = mean, max(allowed, unit * (1 - 1e-6))
     bad = np.flatnonzero((steps <= 0) | (np.abs(steps - usual) > allowed))
     if bad.size:
-        row = int(bad[0]) + 1
+        place = int(bad[0]) + 1
+        row = first + place
         fields = table.where(row, time)
         raise IrregularTime(
-            f"column '{table.names[time]}' goes from {values[row - 1]:.10g} to {values[row]:.10g} at row {row}"
+            f"column '{table.names[time]}' goes from {values[place - 1]:.10g} to {values[place]:.10g} at row {row}"
             f"{_line(fields)}; the usual step is {usual:.6g}",
-            step=float(steps[row - 1]),
+            step=float(steps[place - 1]),
             usual_step=usual,
             **fields,
         )

@@ -11,15 +11,17 @@ OPERATIONS = {
     "analyses_create", "analyses_figure", "analyses_figure_head", "analyses_get", "analyses_list",
     "artifacts_content", "artifacts_content_head", "artifacts_get",
     "datasets_analysis", "datasets_content", "datasets_content_head", "datasets_create", "datasets_delete",
-    "datasets_get", "datasets_list",
+    "datasets_generate", "datasets_get", "datasets_list",
     "jobs_artifacts", "jobs_cancel", "jobs_checkpoints", "jobs_create", "jobs_delete", "jobs_events", "jobs_get",
     "jobs_list", "jobs_metrics", "jobs_pause", "jobs_resume", "jobs_retry",
     "limits_get", "model_types_list",
     "models_content", "models_content_head", "models_delete", "models_get", "models_list", "models_trajectories",
-    "problems_get", "problems_list", "service_live", "service_ready",
+    "problems_get", "problems_list", "service_live", "service_ready", "systems_list",
     "trajectories_content", "trajectories_content_head", "trajectories_get", "trajectories_list",
 }  # fmt: skip
-PUBLIC = {"service_live", "service_ready", "problems_get", "problems_list", "limits_get", "model_types_list"}
+PUBLIC = {
+    "service_live", "service_ready", "problems_get", "problems_list", "limits_get", "model_types_list", "systems_list",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -92,7 +94,7 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 
 def test_every_body_has_an_example(document: dict[str, Any]) -> None:
     bodies = {name: op["requestBody"]["content"] for name, op in _operations(document).items() if "requestBody" in op}
-    assert set(bodies) == {"datasets_create", "jobs_create", "jobs_retry", "analyses_create"}
+    assert set(bodies) == {"datasets_create", "datasets_generate", "jobs_create", "jobs_retry", "analyses_create"}
     for name, content in bodies.items():
         for body in content.values():
             schema = body["schema"]

@@ -251,3 +251,13 @@ async def test_uploads_do_not_hold_up_other_requests(client: httpx.AsyncClient) 
     await asyncio.sleep(0.05)
     assert (await client.get("/livez")).status_code == 200
     assert {answer.status_code for answer in await asyncio.gather(*uploads)} == {201}
+
+
+@ONE_DATABASE
+async def test_inputs_and_trials_of_a_table_are_told_apart_from_its_channels(client: httpx.AsyncClient) -> None:
+    rows = np.column_stack([WAVES, np.repeat([1.0, 2.0], 32), T % 5])
+    content = csv(rows, "a,b,trial,light")
+    made = (await send(client, content, inputs="light", stretch_column="trial")).json()
+    assert (made["names"], made["input_names"], made["stretches"]) == (["a", "b"], ["light"], 2)
+    refused = await send(client, content, inputs="light,heat")
+    assert (refused.status_code, refused.json()["code"], refused.json()["column"]) == (422, "unknown_column", "heat")

@@ -364,6 +364,7 @@ def test_the_reading_process_leaves_the_series_and_its_facts(tmp_path: Path) -> 
         "dt": 0.02,
         "missing_count": 0,
         "stretches": 1,
+        "input_names": [],
     }
     series = Series.from_npz((tmp_path / "series.npz").read_bytes())
     assert np.abs(series.x - X).max() < 1e-7

@@ -9,6 +9,7 @@ import numpy as np
 from chaos_core.analysis import Analysis
 from chaos_core.figures import attractor_figure, divergence_figure
 from chaos_core.fitted import Fitted
+from chaos_core.gaps import bridged
 from chaos_core.generation import free_latent, read_out
 from chaos_core.pipeline import evaluate
 from chaos_core.planning import plan as make_plan
@@ -44,8 +45,10 @@ def train_job(folder: Path, job: JobFile, channel: Channel) -> None:
     floors = score_baselines(series, plan)
     channel.send(Stage(stage="storing"))
     channel.send(write_model(folder, fitted))
-    steps = min(round(plan.evaluation.run_factor * test.length), MOST_STORED_STEPS)
-    generated = settled(_send_trajectory(folder, fitted, steps, channel), plan.evaluation.discard_share)
+    inputs = _inputs_after_start(fitted, test)
+    steps = round(plan.evaluation.run_factor * test.length) if inputs is None else len(inputs)
+    run = _send_trajectory(folder, fitted, min(steps, MOST_STORED_STEPS), inputs, channel)
+    generated = settled(run, plan.evaluation.discard_share)
     channel.send(Stage(stage="drawing"))
     figure = attractor_figure(
         longest_run(test).x, generated, series.names, series.dt, f"{model_name(fitted)}, seed {job.seed}"
@@ -94,8 +97,18 @@ def _train(job: JobFile, trainer: Trainer, reporter: Reporter, channel: Channel)
         reporter.save()
 
 
-def _send_trajectory(folder: Path, fitted: Fitted, steps: int, channel: Channel) -> Floats:
-    z = free_latent(fitted, steps)
+def _inputs_after_start(fitted: Fitted, test: Series) -> Floats | None:
+    """External inputs of the rows after the stored start, which is the first state of the test piece."""
+    if not fitted.cell.inputs:
+        return None
+    whole, lost = bridged(test)[0], fitted.embedding.rows_lost
+    first = next(iter(whole.runs(lost + 1)), slice(0, 0))
+    u: Floats = whole.inputs[first][lost + 1 :]
+    return u
+
+
+def _send_trajectory(folder: Path, fitted: Fitted, steps: int, inputs: Floats | None, channel: Channel) -> Floats:
+    z = free_latent(fitted, steps, inputs=None if inputs is None else inputs[:steps])
     x = read_out(fitted, z)
     buffer = io.BytesIO()
     np.savez(buffer, x=x, z=z, latent_start=fitted.latent_start)

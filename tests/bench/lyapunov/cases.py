@@ -74,7 +74,7 @@ def maps() -> list[Flow]:
     found = []
     for name in MAPS:
         system = SYSTEMS[name]
-        x = system.make(ROWS).x
+        x = system().generate(ROWS).x
         seen = {"full state": x, "first coordinate": x[:, :1]}
         found += [Flow(f"{name}, {word}", part, 1.0, system.lambda_max or 0.0) for word, part in seen.items()]
     return found
