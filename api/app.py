@@ -17,7 +17,7 @@ from . import problems
 from .context import Context
 from .envelope import Envelope
 from .errors import DatabaseUnavailable, InvalidRequest, Unauthorized
-from .routes import analyses, artifacts, commands, datasets, jobs, models, service, systems, trajectories
+from .routes import analyses, artifacts, baselines, commands, datasets, jobs, models, service, systems, trajectories
 from .schemas.problem import Problem
 
 VERSION = "0.1.0"
@@ -40,7 +40,7 @@ TAGS = [
     {"name": "service", "description": "health, limits, kinds, errors"},
 ]
 RESOURCES = (
-    datasets.router, systems.datasets, analyses.router, jobs.router, commands.router, models.router,
+    datasets.router, systems.datasets, analyses.router, jobs.router, baselines.router, commands.router, models.router,
     trajectories.router, artifacts.router,
 )  # fmt: skip
 
@@ -90,7 +90,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     private = problems.declared(Unauthorized, InvalidRequest, DatabaseUnavailable)
     for router in RESOURCES:
         app.include_router(router, prefix="/v1", responses=private)
-    app.include_router(service.router, prefix="/v1", responses=problems.declared(InvalidRequest))
-    app.include_router(systems.router, prefix="/v1", responses=problems.declared(InvalidRequest))
+    for router in (service.router, systems.router, baselines.kinds):
+        app.include_router(router, prefix="/v1", responses=problems.declared(InvalidRequest))
     app.include_router(service.probes)
     return app

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +12,9 @@ import torch
 from chaos_core.cells import Cell
 from chaos_core.errors import DeviceUnavailable
 from chaos_core.kernels import SCANS, Kernel, choose
-from chaos_core.kernels.fused import NativeStep
+from chaos_core.kernels.fused import Matching, NativeStep
 from chaos_core.losses import Ground, Pass, mse
+from chaos_core.losses.jacobian import JacobianMatching
 from chaos_core.observation import Observation
 from chaos_core.refusal import native_refusal
 from chaos_core.scan import scan_with_gaps
@@ -24,6 +25,7 @@ from chaos_core.windows import Rows
 __all__ = ["Batch", "Engine", "NativeEngine", "TorchEngine", "layout", "make_engine"]
 
 Array = npt.NDArray[Any]
+DataSlopes: TypeAlias = Callable[[], tuple[Floats, Floats]]
 OPTIMISERS = {
     Optimiser.ADAM: torch.optim.Adam,
     Optimiser.ADAMW: torch.optim.AdamW,
@@ -75,20 +77,27 @@ class NativeEngine(Engine):
     kernel = Kernel.NATIVE
     device = "cpu"
 
-    def __init__(self, plan: Plan, rows: Rows, params: NumpyParams) -> None:
+    def __init__(self, plan: Plan, rows: Rows, params: NumpyParams, slopes: DataSlopes) -> None:
         training = plan.training
         self._limits = plan.cell.limits()
+        self._matched = next((loss for loss in plan.losses if isinstance(loss, JacobianMatching)), None)
+        self._targets = None if self._matched is None else Matching(*slopes(), self._matched.weight)
         self._step = NativeStep(
             plan.cell,
             np.ascontiguousarray(rows.x, training.dtype.value),
             params,
+            filled=None if rows.complete else np.ascontiguousarray(rows.filled, training.dtype.value),
+            matching=self._targets,
             optimiser=training.optimiser.value,
             weight_decay=training.weight_decay,
             clip_norm=training.clip_norm or None,
         )
 
     def update(self, batch: Batch) -> tuple[float, float]:
-        outcome = self._step.update(batch.starts, batch.alpha, batch.learning_rate)
+        drawn = None
+        if self._matched is not None and self._targets is not None:
+            drawn = batch.rng.integers(0, len(self._targets.points), self._matched.points)
+        outcome = self._step.update(batch.starts, batch.alpha, batch.learning_rate, drawn)
         for name, limit in self._limits.items():
             values = self._step.parameters[name]
             np.clip(values, -limit, limit, out=values)
@@ -117,7 +126,7 @@ class TorchEngine(Engine):
         params: NumpyParams,
         kernel: Kernel,
         device: str,
-        slopes: Callable[[], tuple[Floats, Floats]],
+        slopes: DataSlopes,
     ) -> None:
         self.kernel, self.device, self._plan = kernel, device, plan
         self._dtype = getattr(torch, plan.training.dtype.value)
@@ -200,9 +209,7 @@ class TorchEngine(Engine):
         self._optimiser.state[self._flat] = held
 
 
-def _ground(
-    plan: Plan, rows: Rows, slopes: Callable[[], tuple[Floats, Floats]], tensor: Callable[[Array], torch.Tensor]
-) -> Ground:
+def _ground(plan: Plan, rows: Rows, slopes: DataSlopes, tensor: Callable[[Array], torch.Tensor]) -> Ground:
     whole = rows.present.all(axis=1)
     breaks = np.zeros(max(0, len(rows.x) - 1), bool)
     breaks[[edge - 1 for edge in rows.edges[1:-1]]] = True
@@ -216,7 +223,7 @@ def layout(cell: Cell, observation: Observation, observed: int) -> dict[str, Par
     return cell.parameters() | observation.parameters(cell.latent, observed)
 
 
-def make_engine(plan: Plan, rows: Rows, params: NumpyParams, slopes: Callable[[], tuple[Floats, Floats]]) -> Engine:
+def make_engine(plan: Plan, rows: Rows, params: NumpyParams, slopes: DataSlopes) -> Engine:
     """The fastest engine for a plan on this machine.
 
     Args:
@@ -231,12 +238,12 @@ def make_engine(plan: Plan, rows: Rows, params: NumpyParams, slopes: Callable[[]
     device = _device(plan.training.device)
     parts = plan.cell, plan.observation, plan.forcing, plan.losses
     noise = plan.training.input_noise
-    refusal = native_refusal(*parts, observed=rows.x.shape[1], input_noise=noise, complete=rows.complete)
+    refusal = native_refusal(*parts, observed=rows.x.shape[1], input_noise=noise)
     if device != "cpu":
         refusal = "the native step runs on the CPU"
     kernel = choose(refusal, plan.forcing, complete=rows.complete)
     if kernel is Kernel.NATIVE:
-        return NativeEngine(plan, rows, params)
+        return NativeEngine(plan, rows, params, slopes)
     return TorchEngine(plan, rows, params, kernel, device, slopes)
 
 

@@ -24,9 +24,9 @@ def orbits(cell: Cell, params: NumpyParams, z0: Floats, steps: int, u: Floats | 
         (K, steps, M): z_1 ... z_steps of each run.
     """
     wide = {name: np.asarray(value, np.float64) for name, value in params.items()}
-    found = None if u is not None or bool(getattr(cell, "smoothing", 0.0)) else _native(cell, wide, z0, steps)
+    found = _native(cell, wide, z0, steps) if u is None else None
     return free_run(cell, wide, z0, steps, u) if found is None else found
 
 
 def _native(cell: Cell, params: NumpyParams, z0: Floats, steps: int) -> Floats | None:
-    return native.orbit(getattr(cell, "kind", ""), params, z0, steps)
+    return native.orbit(getattr(cell, "kind", ""), params, z0, steps, smoothing=getattr(cell, "smoothing", 0.0))

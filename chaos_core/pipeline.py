@@ -12,14 +12,15 @@ from collections.abc import Callable
 
 import numpy as np
 
+from chaos_core.comparison import score_run
 from chaos_core.embedding import delay_embed
 from chaos_core.errors import TooShort
 from chaos_core.fitted import Fitted
 from chaos_core.gaps import bridged
 from chaos_core.generation import generate
-from chaos_core.metrics import Score, Scores, d_h, d_stsp, prediction_error
+from chaos_core.metrics import Score, Scores, prediction_error
 from chaos_core.run import predict_ahead
-from chaos_core.selection import coordinates, measured, settled
+from chaos_core.selection import settled
 from chaos_core.series import Series
 from chaos_core.spec import Evaluation, Plan
 from chaos_core.training import Step, Trainer, Validated
@@ -94,21 +95,10 @@ def evaluate(
         steps, inputs = piece.length - rows, piece.inputs[rows:]
     run = generate(fitted, steps, piece.x[:rows], inputs)
     kept = settled(run, how.discard_share)
-    seen = measured(kept, fitted.observation_noise, chosen)
-    truth = coordinates(piece.x, fitted.embedding)
-    stsp = d_stsp(truth, coordinates(seen, fitted.embedding), preset=chosen)
-    hellinger = d_h(piece.x, seen, preset=chosen)
-    if seen is not kept:
-        noise = list(fitted.observation_noise)
-        stsp = _with_noise(stsp, d_stsp(truth, coordinates(kept, fitted.embedding), preset=chosen), noise)
-        hellinger = _with_noise(hellinger, d_h(piece.x, kept, preset=chosen), noise)
+    noise = fitted.observation_noise
+    stsp, hellinger = score_run(piece.x, kept, embedding=fitted.embedding, noise=noise, preset=chosen)
     error = _prediction_error(fitted, piece, how.prediction_steps, chosen)
     return Scores(d_stsp=stsp, d_h=hellinger, prediction_error=error)
-
-
-def _with_noise(score: Score, plain: Score, noise: list[float]) -> Score:
-    added = {"observation_noise": list(noise), "value_without_noise": plain.value}
-    return score.model_copy(update={"detail": {**score.detail, **added}})
 
 
 def _prediction_error(fitted: Fitted, piece: Series, steps: int, preset: str) -> Score:

@@ -66,6 +66,8 @@ def plan(spec: Spec, analysis: Analysis) -> Plan:
     suggested = _suggested_tau(cell, analysis)
     scheme = _forcing(spec, suggested, cell)
     terms = _losses(spec, analysis)
+    for term in terms:
+        term.check(cell, read_out)
     refusal = native_refusal(
         cell,
         read_out,
@@ -73,7 +75,6 @@ def plan(spec: Spec, analysis: Analysis) -> Plan:
         terms,
         observed=observed,
         input_noise=float(_words(spec.training).get("input_noise", 0.0)),
-        complete=analysis.missing == 0,
     )
     facts = Facts(cell, read_out, scheme, rows, embedding.dim > 1, refusal)
     training = _training(_words(spec.training), facts, suggested, notes)

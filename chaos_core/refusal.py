@@ -6,6 +6,7 @@ from chaos_core import native
 from chaos_core.cells import Cell
 from chaos_core.forcing import Forcing
 from chaos_core.losses import Loss
+from chaos_core.losses.jacobian import JacobianMatching
 from chaos_core.observation import IdentityObservation, Observation
 
 __all__ = ["native_refusal"]
@@ -21,7 +22,6 @@ def native_refusal(
     *,
     observed: int,
     input_noise: float = 0.0,
-    complete: bool = True,
 ) -> str | None:
     """One sentence that says why torch has to do it, or None where the native step can.
 
@@ -29,19 +29,21 @@ def native_refusal(
         cell, observation, forcing, losses: the parts of the plan.
         observed: channels that the cell sees.
         input_noise: see `Training.input_noise`.
-        complete: whether no entry of the data is missing.
     """
     if native.status().level is None:
         return native.status().reason
     reasons = (
         (getattr(cell, "kind", "") != KIND, f"there is no native training step for the cell {type(cell).__name__}"),
         (cell.inputs > 0, "the native training step knows no external inputs"),
-        (getattr(cell, "smoothing", 0.0) > 0, "the native training step has no smooth unit"),
         (not isinstance(observation, IdentityObservation), "the native training step reads channels off the units"),
         (bool(observation.parameters(cell.latent, observed)), "hidden units start at a trained function of the data"),
         (forcing.target != "data", f"forcing of kind {getattr(forcing, 'kind', '')} does not force to the data"),
-        (bool(losses), "the native training step knows the squared error alone"),
+        (not _known(losses, cell, observed), "the native training step knows no such losses"),
         (input_noise > 0, "the native training step adds no noise"),
-        (not complete, "entries are missing"),
     )
     return next((reason for applies, reason in reasons if applies), None)
+
+
+def _known(losses: Sequence[Loss], cell: Cell, observed: int) -> bool:
+    """None at all, or Jacobian matching of a cell without hidden units."""
+    return not losses or (len(losses) == 1 and isinstance(losses[0], JacobianMatching) and cell.latent == observed)

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from chaos_core.auto import auto_variant
+from chaos_core.baselines import AnyBaseline
 from chaos_core.cells import AnyCell, AnyCellSpec
 from chaos_core.embedding import Embedding
 from chaos_core.forcing import AnyForcing, AnyForcingSpec
@@ -25,6 +26,7 @@ from chaos_core.metrics.presets import PRESETS
 from chaos_core.observation import AnyObservation
 
 __all__ = [
+    "BaselineSpec",
     "Device",
     "Evaluation",
     "Interval",
@@ -211,6 +213,22 @@ class Spec(Settings):
     embedding: EmbeddingSpec | Auto = "auto"
     losses: tuple[AnyLossSpec, ...] | Auto = "auto"
     split: Split | Auto = "auto"
+
+
+class BaselineSpec(Settings):
+    """An order for a baseline, which is fitted and scored as a trained model would be.
+
+    Args:
+        baseline: kind and settings.
+        evaluation: how its free run is judged.
+        embedding: delay coordinates for baselines without a memory of their own, and for D_stsp.
+        split: it learns from the training and the validation piece and is scored on the test piece.
+    """
+
+    baseline: AnyBaseline
+    evaluation: Evaluation = Evaluation()
+    embedding: Embedding = Embedding()
+    split: Split = Split()
 
 
 class Plan(Settings):

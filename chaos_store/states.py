@@ -9,6 +9,7 @@ class Kind(StrEnum):
     train = "train"
     analyse = "analyse"
     ingest = "ingest"
+    baseline = "baseline"
 
 
 class State(StrEnum):

@@ -16,7 +16,7 @@ UPLOAD_FILE = "upload"
 CHECKPOINT_FILE = "checkpoint"
 
 Json = dict[str, Any]
-JobKind = Literal["train", "analyse", "ingest"]
+JobKind = Literal["train", "analyse", "ingest", "baseline"]
 
 
 class _Frozen(BaseModel):

@@ -1,21 +1,72 @@
 """Context parroting: find where the series has been before, and repeat what followed then."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from scipy.spatial import cKDTree
+from pydantic import Field
 
-from chaos_core.errors import BadShape, NotFinite, TooShort
+from chaos_core.baselines.base import Baseline, Forecaster, rows_of, scaling_of
+from chaos_core.embedding import Embedding, delay_embed
+from chaos_core.errors import TooShort
 from chaos_core.typing import Floats
 
-__all__ = ["WINDOW", "parrot", "parrot_ahead"]
+__all__ = ["WINDOW", "Parroting", "parrot", "parrot_ahead"]
 
 WINDOW = 10
 """Rows that are compared; short enough to find a near match, long enough to tell rising from falling."""
 
+LEAST_ROWS = 4
 
-def parrot(context: Any, steps: int, *, window: int = WINDOW) -> Floats:
-    """Continues a series by repeating what followed the best match of its last rows.
+
+@dataclass(frozen=True, eq=False)
+class ParrotForecaster(Forecaster):
+    """Repeats what followed the window of the library that is nearest to the last rows of the context.
+
+    Args:
+        channels, context_rows: see `Forecaster`; the context's last `context_rows` rows are compared.
+        library: the pieces (T_i, N) that are searched and copied from; a window never spans two of them.
+        spread: (N,) unit of each channel's differences.
+    """
+
+    library: tuple[Floats, ...]
+    spread: Floats
+
+    def _continue(self, context: Floats, steps: int) -> Floats:
+        width, longest = self.context_rows, max(map(len, self.library))
+        future = max(1, min(max(steps, width), longest // 2))
+        goal = context[len(context) - width :] / self.spread
+        found = []
+        for piece in self.library:
+            distance = _distances(piece / self.spread, goal, future)
+            if distance.size:
+                match = int(np.argmin(distance))
+                found.append((distance[match], piece[match + width :]))
+        _, copied = min(found, key=lambda pair: pair[0])
+        continued: Floats = copied[np.arange(steps) % len(copied)]
+        return continued
+
+    def _ahead(self, x: Floats, count: int, n: int) -> Floats:
+        from scipy.spatial import cKDTree
+
+        width = self.context_rows
+        usable = [piece for piece in self.library if len(piece) >= width + n]
+        if not usable:
+            longest = max(map(len, self.library))
+            raise TooShort(f"{longest} rows to look back at", rows=longest, rows_needed=width + n)
+        windows = Embedding(dim=width)
+        known = np.concatenate([delay_embed(piece[: len(piece) - n], windows) for piece in usable])
+        follows = np.concatenate([piece[width - 1 + n :] for piece in usable])
+        unit = np.tile(self.spread, width)
+        tree = cKDTree(known / unit)
+        _, match = tree.query(delay_embed(x, windows)[-count:] / unit)
+        forecast: Floats = follows[match]
+        return forecast
+
+
+class Parroting(Baseline, frozen=True):
+    """Continues a series by repeating what followed the best match of its last rows in the training data.
 
     The match is the window at the smallest distance sum over rows and channels of (difference / std)^2 among those
     with at least min(steps, T / 2) rows after it; a match of an oversampled flow with itself one step earlier is so
@@ -23,6 +74,29 @@ def parrot(context: Any, steps: int, *, window: int = WINDOW) -> Floats:
 
     A long parrot replays truth: its D_stsp is excellent and says nothing about what was learnt. Compare forecasts
     and Lyapunov exponents instead.
+
+    Source: Zhang, Gilpin (2025), Context parroting: a simple but tough-to-beat baseline for foundation models in
+        scientific machine learning, arXiv:2505.11349.
+    Differs: all channels are matched at once, and matches without a long enough future are left out.
+    """
+
+    citation: ClassVar[str] = (
+        "Zhang, Gilpin (2025), Context parroting: a simple but tough-to-beat baseline for foundation models in "
+        "scientific machine learning, arXiv:2505.11349"
+    )
+    copies_noise: ClassVar[bool] = True
+
+    kind: Literal["parroting"] = "parroting"
+    window: int = Field(WINDOW, ge=1, le=1000, description="Rows compared; at most a quarter of the longest piece.")
+
+    def learn(self, pieces: list[Floats], dt: float | None, embedding: Embedding) -> Forecaster:
+        """Keeps the pieces."""
+        del dt, embedding
+        return _forecaster(pieces, self.window)
+
+
+def parrot(context: Any, steps: int, *, window: int = WINDOW) -> Floats:
+    """Continues a series from what it did before, see `Parroting`: library and context are one.
 
     Args:
         context: (T, N) or (T,) observations in any unit.
@@ -34,26 +108,12 @@ def parrot(context: Any, steps: int, *, window: int = WINDOW) -> Floats:
 
     Raises:
         TooShort: fewer than 4 rows.
-        NotFinite, BadShape: the context holds a gap, or has more than two axes.
+        NotFinite, BadShape, NotReal: the context holds a gap or text, or has more than two axes.
 
-    Source: Zhang, Gilpin (2025), Context parroting: a simple but tough-to-beat baseline for foundation models in
-        scientific machine learning, arXiv:2505.11349.
-    Differs: all channels are matched at once, and matches without a long enough future are left out.
+    Source: as `Parroting`.
     """
-    x = _checked(context)
-    rows = len(x)
-    width = min(window, rows // 4)
-    future = max(1, min(max(steps, width), rows // 2))
-    scaled = x / _spread(x)
-    candidates = rows - width - future + 1
-    distance = np.zeros(candidates)
-    for place in range(width):
-        gap = scaled[place : place + candidates] - scaled[rows - width + place]
-        distance += np.einsum("ij,ij->i", gap, gap)
-    copied = x[int(np.argmin(distance)) + width :]
-    places = np.arange(steps) % len(copied)
-    continued: Floats = copied[places]
-    return continued
+    x = _long_enough(context)
+    return _forecaster([x], window).run(x, steps)
 
 
 def parrot_ahead(context: Any, x: Any, n: int, *, window: int = WINDOW) -> Floats:
@@ -71,46 +131,35 @@ def parrot_ahead(context: Any, x: Any, n: int, *, window: int = WINDOW) -> Float
 
     Raises:
         TooShort: the context has no window with n rows after it.
-        NotFinite, BadShape: a series holds a gap, or has more than two axes.
+        NotFinite, BadShape, NotReal: a series holds a gap or text, or has more than two axes.
 
-    Source: as `parrot`.
+    Source: as `Parroting`.
     """
-    past, piece = _checked(context), _checked(x)
-    width = min(window, len(past) // 4)
-    candidates = len(past) - width - n + 1
-    if candidates < 1:
-        raise TooShort(f"{len(past)} rows to look back at", rows=len(past), rows_needed=width + n)
-    spread = _spread(past)
-    tree = cKDTree(_windows(past / spread, width)[:candidates])
-    joined = np.concatenate([past[len(past) - width + 1 :], piece]) / spread
-    _, match = tree.query(_windows(joined, width)[: max(0, len(piece) - n)])
-    forecast = np.full(piece.shape, np.nan)
-    forecast[n:] = past[match + width - 1 + n]
-    return forecast
+    past = _long_enough(context)
+    forecaster = _forecaster([past], window)
+    if len(past) < forecaster.context_rows + n:
+        raise TooShort(f"{len(past)} rows to look back at", rows=len(past), rows_needed=forecaster.context_rows + n)
+    return forecaster.ahead(past, x, n)
 
 
-def _checked(series: Any) -> Floats:
-    array = np.asarray(series, dtype=np.float64)
-    if array.ndim not in (1, 2):
-        raise BadShape(f"an array of shape {array.shape} is not (T,) or (T, N)", shape=list(array.shape))
-    x: Floats = array.reshape(len(array), -1)
-    if len(x) < 4:
-        raise TooShort(f"{len(x)} rows to look back at", rows=len(x), rows_needed=4)
-    bad = np.argwhere(~np.isfinite(x))
-    if bad.size:
-        row, column = bad[0].tolist()
-        raise NotFinite(f"row {row}, column {column} is not finite", row=row, column=f"x{column}")
+def _long_enough(context: Any) -> Floats:
+    x = rows_of(context)
+    if len(x) < LEAST_ROWS:
+        raise TooShort(f"{len(x)} rows to look back at", rows=len(x), rows_needed=LEAST_ROWS)
     return x
 
 
-def _spread(x: Floats) -> Floats:
-    std = x.std(axis=0)
-    scale: Floats = np.where(std > 0, std, 1.0)
-    return scale
+def _forecaster(pieces: Sequence[Floats], window: int) -> ParrotForecaster:
+    width = max(1, min(window, max(map(len, pieces)) // 4))
+    spread = np.asarray(scaling_of(pieces).std)
+    return ParrotForecaster(pieces[0].shape[1], width, tuple(pieces), spread)
 
 
-def _windows(x: Floats, width: int) -> Floats:
-    """(T - width + 1, width * N): each row is a window laid flat."""
-    view = np.lib.stride_tricks.sliding_window_view(x, width, axis=0)
-    flat: Floats = view.reshape(len(view), -1)
-    return flat
+def _distances(scaled: Floats, goal: Floats, future: int) -> Floats:
+    """Squared distance of each window of a piece, with `future` rows after it, from the goal (width, N)."""
+    candidates = max(0, len(scaled) - len(goal) - future + 1)
+    distance = np.zeros(candidates)
+    for place, row in enumerate(goal):
+        gap = scaled[place : place + candidates] - row
+        distance += np.einsum("ij,ij->i", gap, gap)
+    return distance

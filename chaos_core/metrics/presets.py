@@ -2,11 +2,21 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, NegativeFloat, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from chaos_core.errors import UnknownKind
 
-__all__ = ["PRESETS", "Binning", "Preset", "SegmentSpectrum", "WholeSpectrum", "preset_named"]
+__all__ = [
+    "PRESETS",
+    "Binning",
+    "Correlation",
+    "Mixture",
+    "Preset",
+    "ScaledError",
+    "SegmentSpectrum",
+    "WholeSpectrum",
+    "preset_named",
+]
 
 
 class Settings(BaseModel):
@@ -24,15 +34,41 @@ class Binning(Settings):
         box: "data" spans [min - margin * std, max + margin * std] of the truth; "zero" spans +-margin * std around
             zero, whatever the mean.
         margin: see `box`; std with T - 1 in the denominator.
+        multiplies_first: whether a row's cell is k (x - low) / (high - low) or ((x - low) / (high - low)) k. It matters
+            at margin 0, where rounding decides whether the greatest value of the truth lies in the box.
         lowest_cell: first cell index that counts: 1 drops the lowest cell of every channel.
         smoothing: added to the count of every cell, also of the empty ones (Laplace).
     """
 
     bins: tuple[PositiveInt, ...]
     box: Literal["data", "zero"]
-    margin: PositiveFloat
+    margin: NonNegativeFloat
+    multiplies_first: bool = False
     lowest_cell: NonNegativeInt
     smoothing: PositiveFloat
+
+
+class Mixture(Settings):
+    """D_stsp between two mixtures of equal Gaussians, one around each row; used above the channels that are binned.
+
+    Args:
+        variance: of every Gaussian in every channel.
+        scaled: whether both series are first divided by the standard deviations of the truth, so that `variance` is
+            a share of the data's; otherwise it is in squared units of the data, and the data must be standardised.
+        most_rows: only the first so many rows of each series count.
+        samples: random points of the Monte Carlo estimate.
+        drawn_from: the mixture that the points come from: "true" gives KL(true || generated), "generated" gives
+            KL(generated || true), "both" the mean of the two.
+        underflow: a point is left out where a likelihood has a natural logarithm below this, since it is 0 in the
+            source's arithmetic; None leaves nothing out.
+    """
+
+    variance: PositiveFloat
+    scaled: bool
+    most_rows: PositiveInt
+    samples: PositiveInt
+    drawn_from: Literal["true", "generated", "both"]
+    underflow: NegativeFloat | None
 
 
 class WholeSpectrum(Settings):
@@ -65,8 +101,43 @@ class SegmentSpectrum(Settings):
     cutoff: PositiveInt
 
 
+class Correlation(Settings):
+    """Correlation of power spectra.
+
+    Args:
+        scale: "decibel" correlates 20 log10 of the amplitudes, then smoothed; "linear" the smoothed power.
+        absolute: whether the sign is dropped.
+        sigma: width of the smoothing Gaussian, in bins.
+        radius: reach of the Gaussian in units of sigma. Beyond its edges a spectrum in decibels counts as zero, one
+            of power is mirrored.
+        cutoff: only the lowest so many frequencies count; None counts all.
+    """
+
+    scale: Literal["decibel", "linear"]
+    absolute: bool
+    sigma: PositiveFloat
+    radius: PositiveFloat
+    cutoff: PositiveInt | None
+
+
+class ScaledError(Settings):
+    """MASE: the error of a forecast over that of the naive forecast.
+
+    Args:
+        steps: only the first so many rows of the forecast count; None counts all.
+        lag: the naive forecast repeats the value so many steps ago.
+        scale: the series whose naive error divides, "true" or "generated".
+        guard: added to the naive error, against division by zero.
+    """
+
+    steps: PositiveInt | None
+    lag: PositiveInt
+    scale: Literal["true", "generated"]
+    guard: NonNegativeFloat
+
+
 class Preset(Settings):
-    """A name, where it comes from, and the settings of its metrics.
+    """A name, where it comes from, and the settings of its metrics; None where the source has no such metric.
 
     Args:
         matches_noise: whether whoever scores a trained model adds the data's estimated observation noise to the free
@@ -78,10 +149,23 @@ class Preset(Settings):
     source: str
     matches_noise: bool
     binning: Binning
+    mixture: Mixture | None
     spectrum: WholeSpectrum | SegmentSpectrum
+    correlation: Correlation | None
+    mase: ScaledError | None
 
 
 GTF_SOURCE = "Hess, Monfared, Brenner, Durstewitz (2023), Generalized teacher forcing, arXiv:2306.04406"
+
+SINGLE = -103.97
+DOUBLE = -745.13
+"""ln of half the smallest number above zero, in single and in double precision: what is smaller becomes 0."""
+
+SMOOTH = WholeSpectrum(sigma=20.0, radius=4.0)
+LOUDNESS = Correlation(scale="decibel", absolute=True, sigma=20.0, radius=5.0, cutoff=20_000)
+POWER = Correlation(scale="linear", absolute=False, sigma=20.0, radius=4.0, cutoff=None)
+FROM_TRUTH = Mixture(variance=1.0, scaled=False, most_rows=10_000, samples=1000, drawn_from="true", underflow=SINGLE)
+INSIDE = Binning(bins=(30,) * 10, box="data", margin=0.0, multiplies_first=True, lowest_cell=1, smoothing=1e-5)
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset
@@ -89,16 +173,23 @@ PRESETS: dict[str, Preset] = {
         Preset(
             name="dsr-v1",
             matches_noise=True,
-            source=f"definitions of preset gtf ({GTF_SOURCE}); fewer cells per channel for N = 4 and 5",
+            source=f"definitions of preset gtf ({GTF_SOURCE}); fewer cells per channel for N = 4 and 5; a mixture that "
+            "follows the data's units and leaves no point out",
             binning=Binning(bins=(30, 30, 30, 12, 8), box="data", margin=0.1, lowest_cell=0, smoothing=1e-5),
-            spectrum=WholeSpectrum(sigma=20.0, radius=4.0),
+            mixture=FROM_TRUTH.model_copy(update={"scaled": True, "underflow": None}),
+            spectrum=SMOOTH,
+            correlation=LOUDNESS,
+            mase=ScaledError(steps=None, lag=1, scale="true", guard=0.0),
         ),
         Preset(
             name="gtf",
             matches_noise=False,
             source=GTF_SOURCE,
             binning=Binning(bins=(30,) * 5, box="data", margin=0.1, lowest_cell=0, smoothing=1e-5),
-            spectrum=WholeSpectrum(sigma=20.0, radius=4.0),
+            mixture=FROM_TRUTH,
+            spectrum=SMOOTH,
+            correlation=POWER,
+            mase=None,
         ),
         Preset(
             name="chaosrnn",
@@ -106,7 +197,48 @@ PRESETS: dict[str, Preset] = {
             source="Mikhaeil, Monfared, Durstewitz (2022), On the difficulty of learning chaotic dynamics with RNNs, "
             "arXiv:2110.07238",
             binning=Binning(bins=(10,) * 5, box="zero", margin=2.0, lowest_cell=1, smoothing=1e-5),
+            mixture=Mixture(
+                variance=0.1, scaled=False, most_rows=5000, samples=1000, drawn_from="generated", underflow=DOUBLE
+            ),
             spectrum=SegmentSpectrum(segments=50, sigma=2.0, radius=5.0, cutoff=500),
+            correlation=None,
+            mase=None,
+        ),
+        Preset(
+            name="dend",
+            matches_noise=False,
+            source="Brenner, Hess, Mikhaeil, Bereska, Monfared, Kuo, Durstewitz (2022), Tractable dendritic RNNs for "
+            "reconstructing nonlinear dynamical systems, arXiv:2207.02542; it has no D_H, that of preset gtf stands in",
+            binning=Binning(
+                bins=(30,) * 4, box="zero", margin=2.0, multiplies_first=True, lowest_cell=1, smoothing=1e-5
+            ),
+            mixture=FROM_TRUTH.model_copy(update={"drawn_from": "both"}),
+            spectrum=SMOOTH,
+            correlation=LOUDNESS,
+            mase=None,
+        ),
+        Preset(
+            name="alrnn",
+            matches_noise=False,
+            source="Brenner, Hemmer, Monfared, Durstewitz (2024), Almost-linear RNNs yield highly interpretable "
+            "symbolic codes in dynamical systems reconstruction, arXiv:2410.14240; binning of its Python code, the "
+            "rest of its Julia code",
+            binning=INSIDE,
+            mixture=FROM_TRUTH,
+            spectrum=SMOOTH,
+            correlation=POWER,
+            mase=None,
+        ),
+        Preset(
+            name="dynamix",
+            matches_noise=False,
+            source="Hemmer, Durstewitz (2025), True zero-shot inference of dynamical systems preserving long-term "
+            "statistics, arXiv:2505.13192",
+            binning=INSIDE,
+            mixture=None,
+            spectrum=SMOOTH,
+            correlation=None,
+            mase=ScaledError(steps=10, lag=1, scale="generated", guard=1e-8),
         ),
     )
 }

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, JsonValue, model_valida
 from chaos_core.errors import BadShape, Inconsistent, NotReal
 from chaos_core.typing import Floats
 
-__all__ = ["Outcome", "Score", "Scores", "first_gap", "score_with_floor", "still_channel", "two_series"]
+__all__ = ["Outcome", "Score", "Scores", "first_gap", "row_by_row", "score_with_floor", "still_channel", "two_series"]
 
 Detail = dict[str, JsonValue]
 
@@ -21,7 +21,7 @@ class Score(BaseModel):
     """One metric of one comparison. Never NaN: `value` is None where the metric is undefined, and `reason` says why.
 
     Args:
-        value: the metric, dimensionless unless the metric says otherwise; 0 is perfect.
+        value: the metric, dimensionless unless the metric says otherwise; what is perfect says the metric.
         floor: the same metric between the first and the second half of the truth: what a perfect generator would
             roughly get at half the length. A value near the floor cannot be told from truth.
         reason: why `value` is None, as a sentence; None where there is a value.
@@ -97,6 +97,23 @@ def two_series(true: Any, other: Any, role: str = "generated") -> tuple[Floats, 
             columns_other=second.shape[1],
         )
     return first, second
+
+
+def row_by_row(true: Any, predicted: Any) -> tuple[Floats, Floats]:
+    """Both series as (T, N) float64, `predicted[t]` being a forecast of `true[t]`.
+
+    Raises:
+        BadShape, Inconsistent: as in `two_series`.
+        Inconsistent: they have different numbers of rows.
+    """
+    truth, forecast = two_series(true, predicted, "predicted")
+    if len(truth) != len(forecast):
+        raise Inconsistent(
+            f"true has {len(truth)} rows and predicted has {len(forecast)}; predicted[t] must belong to true[t]",
+            rows_true=len(truth),
+            rows_other=len(forecast),
+        )
+    return truth, forecast
 
 
 def first_gap(x: Floats, role: str) -> str | None:

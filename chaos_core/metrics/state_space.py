@@ -4,11 +4,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chaos_core.metrics.base import Metric
+from chaos_core.metrics.mixture import mixture_divergence
 from chaos_core.metrics.presets import Binning, Preset, preset_named
 from chaos_core.metrics.score import Outcome, Score, first_gap, score_with_floor, still_channel, two_series
 from chaos_core.typing import Floats, Ints
 
-__all__ = ["d_stsp"]
+__all__ = ["D_STSP", "d_stsp"]
 
 
 class Histogram(NamedTuple):
@@ -19,12 +21,16 @@ class Histogram(NamedTuple):
     inside: int
 
 
-def d_stsp(true: Any, generated: Any, *, preset: str = "dsr-v1", floor: bool = True) -> Score:
-    """State-space divergence: Kullback-Leibler divergence of two histograms, truth first.
+def d_stsp(
+    true: Any, generated: Any, *, preset: str = "dsr-v1", floor: bool = True, seed: int | np.random.Generator = 0
+) -> Score:
+    """State-space divergence: Kullback-Leibler divergence of two histograms, truth first; of mixtures in many channels.
 
     D_stsp = sum_i p_i ln(p_i / q_i), where p and q are the shares of cell i in `true` and in `generated`, with a
     small count added to every cell of the box. The box and the cells come from `true` alone. Values of 15 and more
-    mean "no overlap", whatever the distance.
+    mean "no overlap", whatever the distance. With more channels than the preset bins, where nearly all cells would be
+    empty, it is the divergence of two mixtures of Gaussians, `d_stsp_gmm`; `detail["method"]` says which of the two,
+    whose values cannot be compared with each other.
 
     The order of the rows does not matter: a shuffled truth scores 0, so read it together with `d_h`.
 
@@ -35,10 +41,11 @@ def d_stsp(true: Any, generated: Any, *, preset: str = "dsr-v1", floor: bool = T
             100 000).
         preset: the settings; "dsr-v1" by default, since its box contains the whole truth.
         floor: False leaves the floor out, for comparisons by the thousand.
+        seed: of the random points of mixtures; histograms need none.
 
     Returns:
         Score in nats. `value` is None where a series holds a non-finite entry, where no row of one of them lies in
-        the box, where a channel of the truth is constant, or where the preset does not bin so many channels. A
+        the box, where a channel of the truth is constant, or where the preset bins fewer channels and has no mixture. A
         constant `generated` has a value (it occupies one cell).
 
     Raises:
@@ -46,13 +53,15 @@ def d_stsp(true: Any, generated: Any, *, preset: str = "dsr-v1", floor: bool = T
         Inconsistent, BadShape: the series do not fit together.
 
     Source: Koppe et al. (2019), Identifying nonlinear dynamical systems via generative recurrent neural networks,
-        doi:10.1371/journal.pcbi.1007263; settings: see `PRESETS`.
+        doi:10.1371/journal.pcbi.1007263; settings: see `PRESETS`; mixtures: see `d_stsp_gmm`.
     Differs: counts do not wrap at 65 536 as the 16-bit ones of preset gtf's code do.
     """
     chosen = preset_named(preset)
     truth, run = two_series(true, generated)
 
     def measure(one: Floats, other: Floats) -> Outcome:
+        if one.shape[1] > len(chosen.binning.bins) and chosen.mixture is not None:
+            return mixture_divergence(one, other, chosen, seed)
         return _divergence(one, other, chosen)
 
     return score_with_floor(measure, truth, run, floor=floor)
@@ -75,10 +84,10 @@ def _divergence(true: Floats, generated: Floats, preset: Preset) -> Outcome:
         span = high - low
     if not (np.isfinite(span).all() and (span > 0).all()):
         return Outcome.undefined("the true series is too large or too small for a box", preset=preset.name)
-    p = _histogram(true, low, high, bins, binning.lowest_cell)
-    q = _histogram(generated, low, high, bins, binning.lowest_cell)
+    p, q = (_histogram(x, low, high, bins, binning) for x in (true, generated))
     detail: dict[str, Any] = {
         "preset": preset.name,
+        "method": "binned",
         "bins": bins,
         "box_low": low.tolist(),
         "box_high": high.tolist(),
@@ -106,14 +115,15 @@ def _box(true: Floats, binning: Binning) -> tuple[Floats, Floats]:
         return columns.min(axis=1) - reach, columns.max(axis=1) + reach
 
 
-def _histogram(x: Floats, low: Floats, high: Floats, bins: int, lowest: int) -> Histogram:
+def _histogram(x: Floats, low: Floats, high: Floats, bins: int, binning: Binning) -> Histogram:
     """Counts rows per cell; a row outside the box in any channel is left out, as is the box's upper edge."""
     index = np.zeros(len(x), np.int64)
     inside = np.ones(len(x), np.bool_)
     for column in range(x.shape[1]):
         with np.errstate(over="ignore"):
-            place = (x[:, column] - low[column]) / (high[column] - low[column]) * bins
-        inside &= (place >= lowest) & (place < bins)
+            above, span = x[:, column] - low[column], high[column] - low[column]
+            place = bins * above / span if binning.multiplies_first else above / span * bins
+        inside &= (place >= binning.lowest_cell) & (place < bins)
         index = index * bins + np.where(inside, place, 0.0).astype(np.int64)
     cells, counts = np.unique(index[inside], return_counts=True)
     return Histogram(cells, counts.astype(np.float64), int(inside.sum()))
@@ -130,3 +140,6 @@ def _kullback_leibler(p: Histogram, q: Histogram, cells: int, smoothing: float) 
     filled = float(np.sum(p_share * np.log(p_share / q_share)))
     empty = (cells - len(occupied)) * (smoothing / p_total) * float(np.log(q_total / p_total))
     return max(0.0, filled + empty)
+
+
+D_STSP = Metric(measure=d_stsp, needs="free_run", better="low", unit="nats")

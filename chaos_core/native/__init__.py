@@ -1,7 +1,7 @@
 """Compiled loops: plain C++17 behind a C interface, each with a slower twin in numpy or torch that it must equal.
 
-Reading order: vector.hpp, product.hpp, outer.hpp, window.hpp, shplrnn.cpp; then loader.py. docs/kernels.md tells how
-to add one.
+Reading order: vector.hpp, product.hpp, outer.hpp, window.hpp, unit.hpp, shplrnn.hpp, shplrnn.cpp, matching.hpp; then
+loader.py. docs/kernels.md tells how to add one.
 """
 
 from chaos_core.native.loader import Library, library, status

@@ -6,6 +6,7 @@ namespace chaos {
 
 struct OrbitArguments {
   Index starts, steps, latent, hidden;
+  double smoothing;          // delta of the hidden units, 0: rectifier
   const double *parameters;  // flat, in the order of the cell
   const double *z0;          // (starts, latent)
   double *z;                 // (starts, steps, latent), written
@@ -36,8 +37,20 @@ INLINE void add_columns(double *__restrict sum, const double *columns, const dou
     for (Index i = 0; i < rows; i++) sum[i] += columns[k * rows + i] * factors[k];
 }
 
+// a_j = phi(u_j + h_j) - phi(u_j) in place of u_j, with phi(v) = max(0, v) or (v + sqrt(v^2 + delta^2)) / 2.
+INLINE void clip_units(double *u, const double *h, Index count, double square) {
+  if (square > 0)
+    for (Index j = 0; j < count; j++) {
+      const double v = u[j] + h[j];
+      u[j] = 0.5 * (h[j] + __builtin_sqrt(v * v + square) - __builtin_sqrt(u[j] * u[j] + square));
+    }
+  else
+    for (Index j = 0; j < count; j++) u[j] = relu(u[j] + h[j]) - relu(u[j]);
+}
+
 static void clipped_shplrnn(const OrbitArguments &a) {
   const Index M = a.latent, L = a.hidden;
+  const double square = a.smoothing * a.smoothing;
   const double *A = a.parameters, *W1 = A + M, *W2 = W1 + M * L, *h1 = W2 + L * M, *h2 = h1 + M;
   double *columns = a.work, *hidden = columns + L * M;
   transpose(columns, W2, L, M);
@@ -47,7 +60,7 @@ static void clipped_shplrnn(const OrbitArguments &a) {
     for (Index t = 0; t < a.steps; t++, z = out, out += M) {
       memset(hidden, 0, L * sizeof(double));
       add_columns(hidden, columns, z, L, M);
-      for (Index j = 0; j < L; j++) hidden[j] = relu(hidden[j] + h2[j]) - relu(hidden[j]);
+      clip_units(hidden, h2, L, square);
       for (Index m = 0; m < M; m++) out[m] = A[m] * z[m] + dot(W1 + m * L, hidden, L) + h1[m];
     }
   }

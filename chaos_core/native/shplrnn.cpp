@@ -1,71 +1,28 @@
 // One whole training step of the clipped shallow PLRNN with identity observation, in one call from Python:
 // gather the windows, run forward, mean squared error, run backward, clip, update.
 //
-//   u = W2 z~,  a = relu(u + h2) - relu(u),  z' = A z~ + W1 a + h1          (Hess et al. 2023, arXiv:2306.04406)
-//   z~_t = (1 - alpha_t) z_t + alpha_t d_t,  loss = mean (z'_t[:N] - x_{t+1})^2
+//   u = W2 z~,  a = phi(u + h2) - phi(u),  z' = A z~ + W1 a + h1            (Hess et al. 2023, arXiv:2306.04406)
+//   z~_t = (1 - alpha_t) z_t + alpha_t d_t,  loss = mean (z'_t[:N] - x_{t+1})^2 over the entries of x that are there
 //
-// Flat parameters: A (M) | W1 (M, L) | W2 (L, M) | h1 (M) | h2 (L). Arrays in time are [t][unit][lane], see vector.hpp.
+// To the gradient comes that of Jacobian matching, if asked for.
+#include "matching.hpp"
 #include "optimiser.hpp"
 #include "outer.hpp"
 #include "product.hpp"
+#include "shplrnn.hpp"
 #include "step.hpp"
+#include "unit.hpp"
 #include "window.hpp"
 
 namespace chaos {
-
-// Up to this many latent units it is cheaper to compute the hidden layer again in the backward run than to load it.
-constexpr Index RECOMPUTE_UP_TO = 8;
-
-template <class Real> struct Parameters {
-  Real *A, *W1, *W2, *h1, *h2;
-  Index count;
-  Parameters(Real *flat, const Shape &s) {
-    const Index M = s.latent, L = s.hidden;
-    A = flat, W1 = A + M, W2 = W1 + M * L, h1 = W2 + L * M, h2 = h1 + M;
-    count = 2 * M + 2 * M * L + L;
-  }
-};
-
-// Everything a step needs beside its arguments, cut out of one block of memory that the caller owns and reuses.
-template <class Real> struct Buffers {
-  Index chunk, stride;                      // time steps per product of weight gradients; length of a factor's row
-  bool keep;                                // hidden layer stored for all t
-  Real *x, *z, *hidden, *clipped, *forced;  // windows; states z_1 .. z_T; u; a; z~
-  Real *carry, *next_carry;                 // dloss/dz of the step at hand and of the one before it
-  Real *factor_z, *factor_forced, *factor_clipped, *factor_hidden;  // factors of the weight gradients, [unit][pair]
-  Real *sum_A, *sum_h1, *sum_h2;            // gradients of the vectors, still spread over the lanes of one vector
-  Real *W1, *W2, *W1t, *W2t;                // packed weights and their transposes
-  Index used;
-
-  Buffers(Real *memory, const Shape &s) {
-    const Index M = s.latent, L = s.hidden, state = M * s.lanes, W = WIDTH<Real>;
-    chunk = steps_per_chunk(s, 2 * (M + L));
-    stride = chunk * s.lanes + 16;  // + 16: rows exactly a power of two apart would fall on the same cache lines
-    keep = M > RECOMPUTE_UP_TO;
-    Arena<Real> arena{memory, 0};
-    x = arena.take((s.steps + 1) * s.observed * s.lanes), z = arena.take(s.steps * state);
-    hidden = arena.take((keep ? s.steps : 1) * L * s.lanes), clipped = arena.take(L * s.lanes);
-    forced = arena.take(state), carry = arena.take(state), next_carry = arena.take(state);
-    factor_z = arena.take(M * stride), factor_forced = arena.take(M * stride);
-    factor_clipped = arena.take(L * stride), factor_hidden = arena.take(L * stride);
-    sum_A = arena.take(M * W), sum_h1 = arena.take(M * W), sum_h2 = arena.take(L * W);
-    W1 = arena.take(M * L), W2 = arena.take(L * M), W1t = arena.take(L * M), W2t = arena.take(M * L);
-    used = arena.used;
-  }
-
-  // The gradient factors (`rows` of them per pair) stay within about half a MiB, but cover at least 512 pairs.
-  static Index steps_per_chunk(const Shape &s, Index rows) {
-    Index steps = 131072 / rows / s.lanes;
-    if (steps < 512 / s.lanes) steps = 512 / s.lanes;
-    return steps < 1 ? 1 : steps > s.steps ? s.steps : steps;
-  }
-};
 
 template <class Real> struct Step {
   Shape shape;
   Parameters<Real> p, gradient;
   Buffers<Real> b;
   const Real *alpha;
+  bool gaps;       // whether x may have NaN, which then means missing
+  double targets;  // entries of x over which the loss is the mean
 };
 
 template <class Real> static void pack_weights(const Step<Real> &s) {
@@ -80,10 +37,12 @@ template <class Real> static void pack_weights(const Step<Real> &s) {
 template <class Real> INLINE void forced_state(const Step<Real> &s, Index t) {
   const Shape &h = s.shape;
   if (t == 0) return start(s.b.forced, s.b.x, h);
-  force(s.b.forced, s.b.z + (t - 1) * h.latent * h.lanes, s.b.x + t * h.observed * h.lanes, s.alpha + t * h.latent, h);
+  const Real *z = s.b.z + (t - 1) * h.latent * h.lanes, *x = s.b.x + t * h.observed * h.lanes;
+  const Real *alpha = s.alpha + t * h.latent;
+  s.gaps ? force<true>(s.b.forced, z, x, alpha, h) : force<false>(s.b.forced, z, x, alpha, h);
 }
 
-template <class Real> static void forward(const Step<Real> &s) {
+template <class Real, class Unit> static void forward(const Step<Real> &s, Unit unit) {
   const Shape h = s.shape;
   const Buffers<Real> b = s.b;
   const Real *A = s.p.A, *h1 = s.p.h1, *h2 = s.p.h2;
@@ -92,7 +51,7 @@ template <class Real> static void forward(const Step<Real> &s) {
     Real *u = b.hidden + (b.keep ? t * h.hidden * h.lanes : 0), *z = b.z + t * h.latent * h.lanes;
     multiply<Real>(b.W2, h.hidden, h.latent, b.forced, h.lanes, [&](Index j, Index lane, Vector<Real> sum) {
       if (b.keep) store<Real>(u + j * h.lanes + lane, sum);
-      store<Real>(b.clipped + j * h.lanes + lane, relu<Real>(sum + h2[j]) - relu<Real>(sum));
+      store<Real>(b.clipped + j * h.lanes + lane, clipped(unit, sum, h2[j]));
     });
     multiply<Real>(b.W1, h.latent, h.hidden, b.clipped, h.lanes, [&](Index m, Index lane, Vector<Real> sum) {
       const Index i = m * h.lanes + lane;
@@ -102,14 +61,15 @@ template <class Real> static void forward(const Step<Real> &s) {
 }
 
 // Adds the error of output t to dloss/dz, and the contributions to A and h1. Returns `squares` with the squared errors
-// added, spread over a vector. `column` is where step t stands in the rows of the factors.
-template <class Real>
+// added, spread over a vector. `column` is where step t stands in the rows of the factors. GAPS: no error where the
+// target is missing.
+template <bool GAPS, class Real>
 INLINE Vector<Real> add_error(const Step<Real> &s, Index t, Index column, const Real *live, Vector<Real> squares) {
   const Shape h = s.shape;
   const Buffers<Real> b = s.b;
   const Real *z = b.z + t * h.latent * h.lanes, *target = b.x + (t + 1) * h.observed * h.lanes;
   const Index W = WIDTH<Real>;
-  const Real scale = (Real)(2.0 / ((double)h.steps * (double)h.observed * (double)h.batch));
+  const Real scale = (Real)(2.0 / s.targets);
   for (Index m = 0; m < h.latent; m++) {
     Vector<Real> sum_A = load<Real>(b.sum_A + m * W), sum_h1 = load<Real>(b.sum_h1 + m * W);
     for (Index lane = 0; lane < h.lanes; lane += W) {
@@ -117,8 +77,9 @@ INLINE Vector<Real> add_error(const Step<Real> &s, Index t, Index column, const 
       Vector<Real> g = load<Real>(b.carry + i);
       const Vector<Real> before = load<Real>(b.forced + i);
       if (m < h.observed) {
-        const Vector<Real> zero = {}, difference = load<Real>(z + i) - load<Real>(target + i);
-        const Vector<Real> error = load<Real>(live + lane) > zero ? difference : zero;
+        const Vector<Real> zero = {}, x = load<Real>(target + i), difference = load<Real>(z + i) - x;
+        const Vector<Real> counted = GAPS ? x == x ? difference : zero : difference;
+        const Vector<Real> error = load<Real>(live + lane) > zero ? counted : zero;
         squares += error * error;
         g += scale * error;
         store<Real>(b.carry + i, g);
@@ -132,32 +93,34 @@ INLINE Vector<Real> add_error(const Step<Real> &s, Index t, Index column, const 
   return squares;
 }
 
-// Through z' = A z~ + W1 a + h1 and a = relu(u + h2) - relu(u): dloss/du into b.clipped, the contribution to h2, the
-// factors of the weight gradients. The derivative of relu at 0 is 0, as in torch.
-template <class Real> INLINE void back_through_hidden(const Step<Real> &s, const Real *u, Index column) {
+// Through z' = A z~ + W1 a + h1 and a = phi(u + h2) - phi(u): dloss/du into b.clipped, the contribution to h2, the
+// factors of the weight gradients.
+template <class Real, class Unit>
+INLINE void back_through_hidden(const Step<Real> &s, Unit unit, const Real *u, Index column) {
   const Shape h = s.shape;
   const Buffers<Real> b = s.b;
   const Real *h2 = s.p.h2;
   multiply<Real>(b.W1t, h.hidden, h.latent, b.carry, h.lanes, [&](Index j, Index lane, Vector<Real> g) {
-    const Vector<Real> zero = {}, plain = load<Real>(u + j * h.lanes + lane), shifted = plain + h2[j];
-    const Vector<Real> shifted_part = shifted > zero ? g : zero, difference = shifted_part - (plain > zero ? g : zero);
-    store<Real>(b.sum_h2 + j * WIDTH<Real>, load<Real>(b.sum_h2 + j * WIDTH<Real>) + shifted_part);
-    store<Real>(b.clipped + j * h.lanes + lane, difference);
-    store<Real>(b.factor_hidden + j * b.stride + column + lane, difference);
-    store<Real>(b.factor_clipped + j * b.stride + column + lane, relu<Real>(shifted) - relu<Real>(plain));
+    const Passed<Real> passed = back(unit, load<Real>(u + j * h.lanes + lane), h2[j], g);
+    store<Real>(b.sum_h2 + j * WIDTH<Real>, load<Real>(b.sum_h2 + j * WIDTH<Real>) + passed.shifted);
+    store<Real>(b.clipped + j * h.lanes + lane, passed.difference);
+    store<Real>(b.factor_hidden + j * b.stride + column + lane, passed.difference);
+    store<Real>(b.factor_clipped + j * b.stride + column + lane, passed.clipped);
   });
 }
 
-// dloss/dz_t = (1 - alpha) (A dloss/dz' + W2' dloss/du). A fully forced unit passes nothing on, not even inf.
+// dloss/dz_t = (1 - alpha) (A dloss/dz' + W2' dloss/du). A fully forced unit passes nothing on, not even inf. With gaps
+// each lane has its own alpha, which is applied afterwards.
 template <class Real> INLINE void back_through_state(const Step<Real> &s, Index t) {
   const Shape h = s.shape;
   const Buffers<Real> b = s.b;
-  const Real *A = s.p.A, *alpha = s.alpha + t * h.latent;
+  const Real *A = s.p.A, *own = s.alpha + t * h.latent, *alpha = s.gaps ? b.no_forcing : own;
   multiply<Real>(b.W2t, h.latent, h.hidden, b.clipped, h.lanes, [&](Index m, Index lane, Vector<Real> sum) {
     const Index i = m * h.lanes + lane;
     const Real rest = 1 - alpha[m];
     store<Real>(b.next_carry + i, rest == 0 ? Vector<Real>{} : rest * (A[m] * load<Real>(b.carry + i) + sum));
   });
+  if (s.gaps) back_through_gaps(b.next_carry, b.x + t * h.observed * h.lanes, own, h);
 }
 
 template <class Real> static void collect_vectors(const Step<Real> &s) {
@@ -172,6 +135,7 @@ template <class Real> static void collect_vectors(const Step<Real> &s) {
 template <class Real> static void clear(const Step<Real> &s, Real *live) {
   const Shape &h = s.shape;
   memset(s.gradient.A, 0, s.gradient.count * sizeof(Real));
+  memset(s.b.no_forcing, 0, h.latent * sizeof(Real));
   memset(s.b.carry, 0, h.latent * h.lanes * sizeof(Real));
   memset(s.b.sum_A, 0, h.latent * WIDTH<Real> * sizeof(Real));
   memset(s.b.sum_h1, 0, h.latent * WIDTH<Real> * sizeof(Real));
@@ -193,18 +157,17 @@ template <class Real> static void add_weight_gradients(const Step<Real> &s, Inde
 }
 
 // Fills the gradient, returns the loss.
-template <class Real> static double backward(Step<Real> &s, Real *live) {
+template <class Real, class Unit> static double backward(Step<Real> &s, Unit unit, const Real *live) {
   const Shape h = s.shape;
-  clear(s, live);
   Vector<Real> squares = {};
   Index filled = 0;  // time steps whose factors wait in the buffers
   for (Index t = h.steps - 1; t >= 0; t--) {
     const Index column = filled * h.lanes;
     forced_state(s, t);
-    squares = add_error(s, t, column, live, squares);
+    squares = s.gaps ? add_error<true>(s, t, column, live, squares) : add_error<false>(s, t, column, live, squares);
     Real *u = s.b.hidden + (s.b.keep ? t * h.hidden * h.lanes : 0);
     if (!s.b.keep) hidden_again(s, u);
-    back_through_hidden(s, u, column);
+    back_through_hidden(s, unit, u, column);
     if (t > 0) back_through_state(s, t);
     Real *swap = s.b.carry;
     s.b.carry = s.b.next_carry, s.b.next_carry = swap;
@@ -214,26 +177,51 @@ template <class Real> static double backward(Step<Real> &s, Real *live) {
     }
   }
   collect_vectors(s);
-  return (double)lane_sum<Real>(squares) / ((double)h.steps * (double)h.observed * (double)h.batch);
+  return (double)lane_sum<Real>(squares) / s.targets;
+}
+
+INLINE Shape shape_of(const StepArguments &a) {
+  return {a.batch, padded(a.batch), a.steps, a.latent, a.hidden, a.observed};
+}
+
+// Windows, forward, backward, matching. A batch all of whose targets are missing has loss and gradient zero.
+template <class Real, class Unit> static void differentiate(StepArguments &a, Step<Real> &s, Real *live, Unit unit) {
+  const Real *series = (const Real *)a.series;
+  gather(s.b.x, s.shape, series, s.gaps ? (const Real *)a.filled : series, a.starts);
+  if (s.gaps) s.targets = (double)present_targets(s.b.x, s.shape);
+  clear(s, live);
+  a.loss = 0, a.penalty = 0;
+  if (s.targets > 0) {
+    forward(s, unit);
+    a.loss = backward(s, unit, live);
+  }
+  if (a.matched == 0) return;
+  Real *rest = live + s.shape.lanes + s.b.used;
+  a.penalty = match(Match<Real>{a, s.p, s.gradient, s.b, {rest, a}}, unit);
 }
 
 template <class Real> static Index train(StepArguments &a) {
-  const Shape shape = {a.batch, padded(a.batch), a.steps, a.latent, a.hidden, a.observed};
+  const Shape shape = shape_of(a);
   if (outside(a)) return WINDOW_OUTSIDE;
+  if (points_outside(a)) return POINT_OUTSIDE;
   Real *live = (Real *)a.work, *parameters = (Real *)a.parameters, *gradient = (Real *)a.gradient;
-  Step<Real> s = {shape, {parameters, shape}, {gradient, shape}, {live + shape.lanes, shape}, (const Real *)a.alpha};
+  const double targets = (double)a.steps * (double)a.observed * (double)a.batch;
+  Step<Real> s = {shape, {parameters, shape}, {gradient, shape}, {live + shape.lanes, shape}, (const Real *)a.alpha,
+                  a.filled != nullptr, targets};
   pack_weights(s);
-  gather(s.b.x, shape, (const Real *)a.series, a.starts);
-  forward(s);
-  a.loss = backward(s, live);
+  const Real square = (Real)(a.smoothing * a.smoothing);  // may vanish in single precision
+  if (square > 0)
+    differentiate(a, s, live, Smooth<Real>{square});
+  else
+    differentiate(a, s, live, Rectifier<Real>{});
   a.gradient_norm = clip(gradient, s.p.count, a.optimiser.clip_norm);
   update(parameters, gradient, (Real *)a.first_moment, (Real *)a.second_moment, s.p.count, a.optimiser);
   return DONE;
 }
 
 template <class Real> static Index work_elements(const StepArguments &a) {
-  const Shape shape = {a.batch, padded(a.batch), a.steps, a.latent, a.hidden, a.observed};
-  return shape.lanes + Buffers<Real>(nullptr, shape).used;
+  const Shape shape = shape_of(a);
+  return shape.lanes + Buffers<Real>(nullptr, shape).used + MatchBuffers<Real>(nullptr, a).used;
 }
 
 }  // namespace chaos

@@ -56,6 +56,9 @@ template <class Real> INLINE Vector<Real> relu(Vector<Real> value) {
   return zero > value ? zero : value;
 }
 
+// Rounded as IEEE 754 demands, by one instruction.
+template <class Real> INLINE Vector<Real> root(Vector<Real> value) { return __builtin_elementwise_sqrt(value); }
+
 // Sum across a vector, by halves: the additions of a level do not wait for each other.
 template <class Real> INLINE Real lane_sum(Vector<Real> value) {
   Real part[WIDTH<Real>];

@@ -9,7 +9,7 @@ from chaos_store.settings import Settings
 METHODS = {"get", "post", "put", "patch", "delete", "head"}
 OPERATIONS = {
     "analyses_create", "analyses_figure", "analyses_figure_head", "analyses_get", "analyses_list",
-    "artifacts_content", "artifacts_content_head", "artifacts_get",
+    "artifacts_content", "artifacts_content_head", "artifacts_get", "baselines_create", "baselines_list",
     "datasets_analysis", "datasets_content", "datasets_content_head", "datasets_create", "datasets_delete",
     "datasets_generate", "datasets_get", "datasets_list",
     "jobs_artifacts", "jobs_cancel", "jobs_checkpoints", "jobs_create", "jobs_delete", "jobs_events", "jobs_get",
@@ -21,6 +21,7 @@ OPERATIONS = {
 }  # fmt: skip
 PUBLIC = {
     "service_live", "service_ready", "problems_get", "problems_list", "limits_get", "model_types_list", "systems_list",
+    "baselines_list",
 }  # fmt: skip
 
 
@@ -94,7 +95,10 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 
 def test_every_body_has_an_example(document: dict[str, Any]) -> None:
     bodies = {name: op["requestBody"]["content"] for name, op in _operations(document).items() if "requestBody" in op}
-    assert set(bodies) == {"datasets_create", "datasets_generate", "jobs_create", "jobs_retry", "analyses_create"}
+    assert set(bodies) == {
+        "datasets_create", "datasets_generate", "jobs_create", "jobs_retry", "analyses_create",
+        "baselines_create",
+    }  # fmt: skip
     for name, content in bodies.items():
         for body in content.values():
             schema = body["schema"]
@@ -112,5 +116,5 @@ def test_cells_and_forcings_are_unions_told_apart_by_kind(document: dict[str, An
 
 def test_uploads_are_declared_as_a_form_with_a_file(document: dict[str, Any]) -> None:
     form = _operations(document)["datasets_create"]["requestBody"]["content"]["multipart/form-data"]["schema"]
-    assert set(form["properties"]) == {"file", "name", "dt", "columns", "time_column", "missing"}
+    assert set(form["properties"]) == {"file", "name", "dt", "columns", "time_column", "inputs", "stretch_column", "missing"}
     assert form["required"] == ["file"]

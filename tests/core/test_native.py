@@ -14,17 +14,25 @@ from chaos_core.cells.base import Cell
 from chaos_core.cells.plrnn import PLRNN
 from chaos_core.cells.shplrnn import ClippedShPLRNN
 from chaos_core.initialise import draw
-from chaos_core.kernels.fused import NativeStep, supports
+from chaos_core.kernels.fused import Matching, NativeStep, supports
 from chaos_core.native import library, orbit, status
 from chaos_core.native.loader import FOLDER, cpu_levels, open_library
 from chaos_core.native.stamp import library_name, source_stamp
 from chaos_core.observation import IdentityObservation, LinearObservation
 from chaos_core.run import free_run
-from chaos_core.typing import Floats, Ints
+from chaos_core.typing import Floats, Ints, NumpyParams
 
 ROOT = FOLDER.parents[1]
 CELL = ClippedShPLRNN(latent=3, hidden=10)
-CELLS: list[Cell] = [CELL, ClippedShPLRNN(latent=19, hidden=37), PLRNN(latent=7), PLRNN(latent=1)]
+SMOOTH = ClippedShPLRNN(latent=3, hidden=10, smoothing=0.1)
+CELLS: list[Cell] = [
+    CELL,
+    SMOOTH,
+    ClippedShPLRNN(latent=19, hidden=37),
+    ClippedShPLRNN(latent=19, hidden=37, smoothing=0.5),
+    PLRNN(latent=7),
+    PLRNN(latent=1),
+]
 
 
 def parameters(cell: Cell) -> dict[str, Floats]:
@@ -35,6 +43,15 @@ def parameters(cell: Cell) -> dict[str, Floats]:
 
 def series() -> Floats:
     return np.random.default_rng(1).standard_normal((200, 3))
+
+
+def run(cell: Cell, params: NumpyParams, z0: Floats, steps: int) -> Floats | None:
+    return orbit(cell.kind, params, z0, steps, smoothing=getattr(cell, "smoothing", 0.0))
+
+
+def matching(weight: float = 0.1) -> Matching:
+    rng = np.random.default_rng(5)
+    return Matching(rng.standard_normal((20, 3)), rng.standard_normal((20, 3, 3)), weight)
 
 
 def batches(count: int) -> list[Ints]:
@@ -108,7 +125,7 @@ def test_the_build_names_a_platform_that_it_does_not_know(monkeypatch: pytest.Mo
 def test_a_native_free_run_equals_the_one_in_numpy(cell: Cell) -> None:
     params = parameters(cell)
     z0 = np.random.default_rng(3).standard_normal((4, cell.latent))
-    ours = orbit(cell.kind, params, z0, 100)
+    ours = run(cell, params, z0, 100)
     assert ours is not None
     assert np.isfinite(ours).all()
     np.testing.assert_allclose(ours, free_run(cell, params, z0, 100), rtol=0, atol=1e-12)
@@ -120,6 +137,24 @@ def test_the_state_of_a_free_run_from_single_precision_weights_is_double() -> No
     assert ours is not None
     assert (ours.dtype, ours.shape) == (np.float64, (100, 3))
     np.testing.assert_allclose(ours, free_run(CELL, params, np.ones(3), 100), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("level", cpu_levels())
+def test_a_smooth_free_run_is_the_same_on_every_level_to_rounding(level: str) -> None:
+    active, why = open_library(FOLDER, [level])
+    assert active is not None, why.reason
+    ours = orbit(SMOOTH.kind, parameters(SMOOTH), np.ones(3), 50, smoothing=0.1, kernels=active)
+    assert ours is not None
+    np.testing.assert_allclose(ours, free_run(SMOOTH, parameters(SMOOTH), np.ones(3), 50), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("kind", "smoothing"), [("clipped_shplrnn", -0.1), ("clipped_shplrnn", np.nan), ("plrnn", 0.1)]
+)
+def test_a_free_run_refuses_a_smoothing_that_the_cell_cannot_have(kind: str, smoothing: float) -> None:
+    cell = CELL if kind == CELL.kind else PLRNN(latent=3)
+    with pytest.raises(ValueError, match="smoothing must be"):
+        orbit(kind, parameters(cell), np.ones(3), 5, smoothing=smoothing)
 
 
 def test_the_diagonal_of_w_takes_no_part_in_a_native_plrnn() -> None:
@@ -236,11 +271,75 @@ def test_batch_size_and_window_length_may_change_between_updates() -> None:
         assert step.loss_and_gradient(starts, alpha)[0] == fresh.loss_and_gradient(starts, alpha)[0]
 
 
+@pytest.mark.parametrize("rows", [[-1], [0, 20], [2**62]])
+def test_a_row_outside_the_points_of_the_matching_is_an_error_and_changes_nothing(rows: list[int]) -> None:
+    step = NativeStep(CELL, series(), parameters(CELL), matching=matching())
+    before = step.flat.copy()
+    with pytest.raises(IndexError, match="20 points"):
+        step.update(np.array([0]), np.full((19, 3), 0.2), 1e-2, np.array(rows))
+    np.testing.assert_array_equal(step.flat, before)
+    assert (step.iteration, step.penalty) == (0, 0.0)
+
+
+def test_an_update_without_rows_leaves_the_penalty_out_and_gives_the_bits_of_a_step_without_matching() -> None:
+    with_points = NativeStep(CELL, series(), parameters(CELL), matching=matching())
+    without = NativeStep(CELL, series(), parameters(CELL))
+    alpha, starts = np.full((19, 3), 0.2), np.array([3, 50])
+    with_points.loss_and_gradient(starts, alpha, np.array([1, 2]))
+    assert with_points.penalty > 0
+    assert with_points.update(starts, alpha, 1e-2) == without.update(starts, alpha, 1e-2)
+    assert with_points.penalty == 0.0
+    with_points.update(starts, alpha, 1e-2, np.zeros(0, np.int64))
+    without.update(starts, alpha, 1e-2)
+    np.testing.assert_array_equal(with_points.flat, without.flat)
+
+
+def test_matching_alone_brings_the_jacobian_of_a_smooth_cell_to_its_target() -> None:
+    turned = np.array([[0.9, -0.3, 0.0], [0.3, 0.9, 0.0], [0.0, 0.0, 0.5]])
+    points = np.random.default_rng(6).standard_normal((50, 3))
+    target = Matching(points, np.broadcast_to(turned, (50, 3, 3)), 1.0)
+    empty, filled = np.full((20, 3), np.nan), np.zeros((20, 3))
+    step = NativeStep(SMOOTH, empty, parameters(SMOOTH), filled=filled, matching=target)
+    for _ in range(2000):
+        step.update(np.array([0]), np.zeros((1, 3)), 5e-3, np.arange(50))
+    assert step.penalty < 0.02
+
+
+@pytest.mark.parametrize(
+    ("points", "slopes", "weight", "message"),
+    [
+        (np.zeros((5, 3)), np.zeros((5, 3, 2)), 0.1, "must be"),
+        (np.zeros((0, 3)), np.zeros((0, 3, 3)), 0.1, "must be"),
+        (np.zeros((5, 3)), np.full((5, 3, 3), np.nan), 0.1, "finite"),
+        (np.zeros((5, 3)), np.zeros((5, 3, 3)), 0.0, "positive"),
+        (np.zeros((5, 3)), np.tile(np.eye(3), (5, 1, 1)), 0.1, "identity"),
+    ],
+)
+def test_a_matching_that_cannot_be_is_refused(points: Floats, slopes: Floats, weight: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Matching(points, slopes, weight)
+
+
+def test_rows_without_a_matching_or_of_another_shape_are_refused() -> None:
+    with pytest.raises(ValueError, match="rows must be"):
+        NativeStep(CELL, series(), parameters(CELL)).update(np.array([0]), np.zeros((5, 3)), 1e-2, np.array([0]))
+    step = NativeStep(CELL, series(), parameters(CELL), matching=matching())
+    with pytest.raises(ValueError, match="rows must be"):
+        step.update(np.array([0]), np.zeros((5, 3)), 1e-2, np.zeros((2, 2), np.int64))
+
+
 def test_what_the_native_step_supports_is_told_with_the_reason() -> None:
     assert supports(CELL, IdentityObservation(), "float64") is None
     assert "PLRNN" in str(supports(PLRNN(latent=3), IdentityObservation()))
     assert "LinearObservation" in str(supports(CELL, LinearObservation()))
     assert "float16" in str(supports(CELL, IdentityObservation(), "float16"))
+    assert "external inputs" in str(supports(ClippedShPLRNN(latent=3, hidden=10, inputs=2), IdentityObservation()))
+    assert supports(SMOOTH, IdentityObservation(), observed=3) is None
+
+
+def test_hidden_units_that_start_at_a_trained_function_of_the_data_are_left_to_torch() -> None:
+    assert "starts hidden units at zero" in str(supports(CELL, IdentityObservation(), observed=2))
+    assert supports(CELL, IdentityObservation(hidden_start="zeros"), observed=2) is None
 
 
 @pytest.mark.parametrize(
@@ -252,6 +351,11 @@ def test_what_the_native_step_supports_is_told_with_the_reason() -> None:
         ({"x": np.zeros(50)}, "N from 1 to 3"),
         ({"params": parameters(ClippedShPLRNN(latent=3, hidden=11))}, "parameter W1"),
         ({"optimiser": "sgd"}, "adam, adamw, radam"),
+        ({"cell": ClippedShPLRNN(latent=3, hidden=10, inputs=1)}, "external inputs"),
+        ({"params": parameters(CELL) | {"L": np.zeros((1, 2))}}, "params hold L"),
+        ({"filled": np.zeros((199, 3))}, "filled must be"),
+        ({"filled": np.full((200, 3), np.nan)}, "filled must be"),
+        ({"matching": Matching(np.zeros((5, 2)), np.zeros((5, 2, 2)), 0.1)}, "points must be"),
     ],
 )
 def test_a_step_that_cannot_be_done_is_refused_when_it_is_made(change: dict[str, Any], message: str) -> None:

@@ -3,7 +3,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from chaos_core.baselines import BASELINES, parrot, parrot_ahead
+from chaos_core.baselines import parrot, parrot_ahead
+from chaos_core.baselines.parroting import Parroting
 from chaos_core.errors import BadShape, NotFinite, TooShort
 from chaos_core.metrics import prediction_error
 from chaos_core.systems import lorenz63
@@ -95,10 +96,27 @@ def test_misuse_is_an_error() -> None:
         parrot(gap, 5)
 
 
-@pytest.mark.parametrize("name", BASELINES)
-@pytest.mark.parametrize("steps", [0, 1, 25, 400])
-def test_every_baseline_continues_a_context_by_the_steps_asked_for(name: str, steps: int) -> None:
-    x = np.random.default_rng(0).standard_normal((100, 3))
-    continued = BASELINES[name](x, steps)
-    assert continued.shape == (steps, 3)
-    assert np.isfinite(continued).all()
+def test_the_class_with_one_piece_is_the_function() -> None:
+    x = lorenz63(3000).x
+    fitted = Parroting(window=7).fit(x)
+    assert (fitted.run(x, 200) == parrot(x, 200, window=7)).all()
+    forecast = fitted.ahead(x, x[:300], 15)
+    np.testing.assert_array_equal(forecast, parrot_ahead(x, x[:300], 15, window=7))
+
+
+def test_a_match_is_never_found_across_the_edge_of_two_pieces() -> None:
+    x = np.random.default_rng(0).standard_normal((400, 1))
+    context = np.concatenate([x[195:200], x[200:205]])
+    across = Parroting(window=10).fit([x[:200], x[200:]]).run(context, 5)
+    whole = Parroting(window=10).fit(x).run(context, 5)
+    assert (whole == x[205:210]).all()
+    assert not (across == whole).all()
+
+
+def test_a_match_in_any_piece_is_found() -> None:
+    x = np.random.default_rng(0).standard_normal((400, 2))
+    fitted = Parroting(window=10).fit([x[:200], x[200:]])
+    for start in (30, 260):
+        assert (fitted.run(x[start : start + 10], 25) == x[start + 10 : start + 35]).all()
+        forecast = fitted.ahead(x[start : start + 10], x[start + 10 : start + 30], 12)
+        assert (forecast[12:] == x[start + 22 : start + 30]).all()

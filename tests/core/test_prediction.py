@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from chaos_core.errors import BadShape, Inconsistent, UnknownKind
-from chaos_core.metrics import PRESETS, prediction_error
+from chaos_core.metrics import PRESETS, mse_curve, prediction_error
 
 
 def walk(rows: int = 400, channels: int = 2) -> np.ndarray:
@@ -78,3 +78,58 @@ def test_misuse_is_an_error_and_not_a_score() -> None:
         prediction_error(walk()[None], walk())
     with pytest.raises(UnknownKind):
         prediction_error(walk(), walk(), preset="?")
+
+
+def ahead(x: np.ndarray, steps: int) -> np.ndarray:
+    return np.array([x[k : k + len(x) - steps] for k in range(1, steps + 1)])
+
+
+def test_the_curve_is_the_error_at_each_step_from_the_same_starts() -> None:
+    true = walk(100)
+    forecasts = ahead(true, 7) + np.random.default_rng(1).standard_normal((7, 93, 2))
+    score = mse_curve(true, forecasts)
+    expected = [np.mean([(forecasts[k - 1, i] - true[i + k]) ** 2 for i in range(93)]) for k in range(1, 8)]
+    assert score.detail["curve"] == pytest.approx(expected, rel=1e-12)
+    assert score.value == pytest.approx(np.mean(expected))
+
+
+def test_the_last_point_of_the_curve_is_the_error_at_that_step() -> None:
+    true = walk(200)
+    forecasts = 0.9 * ahead(true, 20)
+    late = np.full_like(true, np.nan)
+    late[20:] = forecasts[-1]
+    assert mse_curve(true, forecasts).detail["curve"][-1] == pytest.approx(prediction_error(true, late).value)  # type: ignore[index, call-overload]
+
+
+def test_persistence_has_the_curve_of_persistence_and_grows_linearly_on_a_random_walk() -> None:
+    true = walk(50_000)
+    still = np.broadcast_to(true[None, :-10], (10, 49_990, 2))
+    score = mse_curve(true, still)
+    assert score.detail["curve"] == pytest.approx(score.detail["persistence"], rel=1e-9)
+    assert score.detail["curve"] == pytest.approx(np.arange(1, 11), rel=0.05)
+
+
+def test_the_floor_of_the_curve_is_a_forecast_by_the_other_half() -> None:
+    true = walk(101)
+    score = mse_curve(true, ahead(true, 5))
+    assert score.value == 0.0
+    assert score.floor == mse_curve(true[:50], ahead(true[50:100], 5)).value
+
+
+def test_one_channel_may_come_without_its_axis_and_fewer_starts_are_enough() -> None:
+    true = walk(60, 1)
+    flat = mse_curve(true[:, 0], ahead(true, 4)[:, :30, 0])
+    assert flat.value == 0.0 and flat.detail["starts"] == 30
+
+
+def test_forecasts_that_are_not_there_or_not_finite_have_a_reason_and_wrong_shapes_an_error() -> None:
+    true = walk(60)
+    assert mse_curve(true, np.zeros((3, 0, 2))).reason == "there is no forecast"
+    assert "not finite" in str(mse_curve(true, np.full((3, 50, 2), np.nan)).reason)
+    assert mse_curve(true, np.full((3, 50, 2), 1e200)).reason == "the squared error is larger than any number"
+    with pytest.raises(Inconsistent, match="reach beyond"):
+        mse_curve(true, np.zeros((3, 58, 2)))
+    with pytest.raises(Inconsistent, match="columns"):
+        mse_curve(true, np.zeros((3, 50, 3)))
+    with pytest.raises(BadShape):
+        mse_curve(true, np.zeros(5))

@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from chaos_core.errors import BadShape, Inconsistent, NotReal, UnknownKind
-from chaos_core.metrics import PRESETS, d_stsp
+from chaos_core.metrics import PRESETS, d_stsp, d_stsp_gmm
 from chaos_core.metrics.presets import Binning
 
 Floats = npt.NDArray[np.float64]
@@ -23,7 +23,8 @@ def dense_divergence(true: Floats, generated: Floats, rules: Binning) -> float:
     edges = [np.linspace(a, b, k + 1) for a, b in zip(low, high, strict=True)]
     shares = []
     for x in (true, generated):
-        counts = np.histogramdd(x, edges)[0]
+        place = k * (x - low) / (high - low) if rules.multiplies_first else (x - low) / (high - low) * k
+        counts = np.histogramdd(x[(place < k).all(axis=1)], edges)[0]
         for axis in range(channels if rules.lowest_cell else 0):
             np.moveaxis(counts, axis, 0)[0] = 0
         shares.append((counts + rules.smoothing) / (counts.sum() + rules.smoothing * counts.size))
@@ -136,11 +137,15 @@ def test_a_constant_truth_has_a_reason() -> None:
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_more_channels_than_the_preset_bins_have_a_reason(preset: str) -> None:
-    true, generated = clouds(6, rows=200)
+def test_more_channels_than_the_preset_bins_are_compared_by_mixtures_or_have_a_reason(preset: str) -> None:
+    true, generated = clouds(12, rows=200)
     score = d_stsp(true, generated, preset=preset)
-    assert score.value is None
-    assert score.reason is not None and score.reason.startswith(f"preset {preset} bins at most 5 channels")
+    if PRESETS[preset].mixture is None:
+        assert score.value is None
+        assert score.reason is not None and score.reason.startswith(f"preset {preset} bins at most 10 channels")
+    else:
+        assert score == d_stsp_gmm(true, generated, preset=preset)
+        assert score.detail["method"] == "mixture"
 
 
 def test_misuse_is_an_error_and_not_a_score() -> None:
@@ -155,7 +160,7 @@ def test_misuse_is_an_error_and_not_a_score() -> None:
         d_stsp(true.astype(complex), generated)
     with pytest.raises(UnknownKind) as raised:
         d_stsp(true, generated, preset="best")
-    assert raised.value.fields["known"] == ["chaosrnn", "dsr-v1", "gtf"]
+    assert raised.value.fields["known"] == sorted(PRESETS)
 
 
 @pytest.mark.parametrize("rows", [0, 1])

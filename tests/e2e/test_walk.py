@@ -110,3 +110,16 @@ def test_a_large_upload_that_cannot_be_read_says_why(service: Service) -> None:
     until(lambda: service.get(f"/v1/datasets/{made['id']}")["status"] != "processing", 60)
     error = service.get(f"/v1/datasets/{made['id']}")["error"]
     assert (error["code"], error["row"], error["column"]) == ("column_not_numeric", 1, "y")
+
+
+def test_a_baseline_is_a_job_of_its_own(service: Service, dataset_id: str) -> None:
+    kinds = {entry["kind"] for entry in service.get("/v1/baselines")["data"]}
+    assert {"parroting", "persistence", "mean", "reservoir", "ngrc", "sindy", "sampled"} <= kinds
+    body = {"dataset_id": dataset_id, "spec": {"baseline": {"kind": "ngrc"}}}
+    job = service.finish(service.post("/v1/baselines", body)["id"])
+    assert (job["status"], job["kind"], job["model_id"]) == ("succeeded", "baseline", None), job["error"]
+    assert job["scores"]["prediction_error"]["value"] < job["scores"]["prediction_error"]["floor"]
+    found = {entry["name"]: entry for entry in service.get(f"/v1/jobs/{job['id']}/artifacts")["data"]}
+    assert {"trajectory.npz", "attractor.png", "attractor.svg"} <= set(found)
+    refused = service.http.post("/v1/baselines", json={**body, "spec": {"baseline": {"kind": "oracle"}}})
+    assert (refused.status_code, refused.json()["code"]) == (422, "unknown_kind")

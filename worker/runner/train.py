@@ -24,7 +24,7 @@ from ..protocol import CHECKPOINT_FILE, ArtifactMade, JobFile, PlanMade, Result,
 from .analyse import make_analysis, read_series
 from .channel import Channel
 from .drawing import send_figure
-from .floors import score_baselines
+from .floors import score_floors
 from .modelfile import model_name, write_model
 from .reporting import Reporter
 
@@ -42,7 +42,7 @@ def train_job(folder: Path, job: JobFile, channel: Channel) -> None:
     channel.send(Stage(stage="evaluating"))
     test = series.split(**plan.split.model_dump())[2]
     scores = evaluate(fitted, test, evaluation=plan.evaluation)
-    floors = score_baselines(series, plan)
+    floors = score_floors(series, plan)
     channel.send(Stage(stage="storing"))
     channel.send(write_model(folder, fitted))
     inputs = _inputs_after_start(fitted, test)
