@@ -88,6 +88,10 @@ class Loss(BaseModel, ABC, frozen=True, extra="forbid"):
     def bind(self, ground: Ground) -> Term:
         """The term with all that does not change during a training prepared."""
 
+    def check(self, cell: Cell, observation: Observation) -> None:
+        """Raises Inconsistent where the term cannot act on these equations; made to be asked before a training."""
+        del cell, observation
+
     @classmethod
     def fill(cls, partial: dict[str, Any], *, lambda_max_per_step: float | None) -> Self:
         """The settings with a value for each field that is absent or "auto"; what the client gave always wins.

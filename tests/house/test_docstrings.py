@@ -8,8 +8,8 @@ import chaos_core
 from chaos_core import metrics
 from tests.house.tree import ROOT, name, parsed, sources
 
-FAMILIES = ("cells", "forcing", "lyapunov", "metrics", "baselines")
-NO_SOURCE_NEEDED = {"__init__", "base", "score", "presets"}
+FAMILIES = ("cells", "forcing", "losses", "lyapunov", "metrics", "baselines", "systems")
+NO_SOURCE_NEEDED = {"__init__", "base", "score", "presets", "mse", "rollout", "recording"}
 
 
 def _public(tree: ast.Module) -> list[ast.FunctionDef | ast.ClassDef]:
