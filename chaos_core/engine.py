@@ -215,7 +215,8 @@ def _ground(plan: Plan, rows: Rows, slopes: DataSlopes, tensor: Callable[[Array]
     breaks[[edge - 1 for edge in rows.edges[1:-1]]] = True
     kept = np.flatnonzero(whole)
     follows = (np.diff(kept) == 1) & ~breaks[kept[:-1]]
-    return Ground(plan.cell, plan.observation, rows.x[kept], follows, plan.lambda_max_per_step, slopes, tensor)
+    exponent = None if plan.lambda_per_step is None else plan.lambda_per_step[0]
+    return Ground(plan.cell, plan.observation, rows.x[kept], follows, exponent, slopes, tensor)
 
 
 def layout(cell: Cell, observation: Observation, observed: int) -> dict[str, Param]:

@@ -42,6 +42,8 @@ class Fitted:
         observation_noise: estimated standard deviation of the measuring noise of each channel, data units; empty
             where none is known. Runs are free of it; scores with `matches_noise` add it before they compare.
         input_names, input_scaling: the external inputs that drive it, and the scaling in which the cell sees them.
+        lambda_per_step: largest Lyapunov exponent of the data with the ends of its interval, nats per row; None where
+            they are not chaotic.
         provenance: what it came from, JSON-able: update of the checkpoint, seed, plan's digest, kernel, device, ...
     """
 
@@ -56,6 +58,7 @@ class Fitted:
     observation_noise: tuple[float, ...] = ()
     input_names: tuple[str, ...] = ()
     input_scaling: Scaling | None = None
+    lambda_per_step: tuple[float, float, float] | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -114,6 +117,7 @@ def config(fitted: Fitted) -> dict[str, Any]:
         "latent_start": np.asarray(fitted.latent_start, np.float64).tolist(),
         "observation_noise": list(fitted.observation_noise),
         "inputs": _inputs(fitted),
+        "data_lambda_per_step": fitted.lambda_per_step,
         "dtype": str(next(iter(fitted.params.values())).dtype),
         "provenance": fitted.provenance,
     }
@@ -161,6 +165,7 @@ def from_safetensors(content: bytes) -> Fitted:
             latent_start=np.asarray(facts["latent_start"], np.float64),
             observation_noise=tuple(facts["observation_noise"]),
             **_input_facts(facts),
+            lambda_per_step=None if (known := facts.get("data_lambda_per_step")) is None else tuple(known),
             provenance=facts["provenance"],
         )
     except (SafetensorError, KeyError, ValueError, TypeError, ValidationError) as error:

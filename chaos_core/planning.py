@@ -93,7 +93,7 @@ def plan(spec: Spec, analysis: Analysis) -> Plan:
         dt=analysis.dt,
         names=analysis.names,
         input_names=analysis.input_names,
-        lambda_max_per_step=analysis.lambda_max_per_step if analysis.tau is not None else None,
+        lambda_per_step=_exponent(analysis),
         noise=analysis.noise,
         interval=_interval(spec, analysis, cell, scheme, notes),
         notes=tuple(notes),
@@ -143,8 +143,18 @@ def _cell(spec: Spec, observed: int, *, embedded: bool, inputs: int) -> Cell:
 def _losses(spec: Spec, analysis: Analysis) -> tuple[Loss, ...]:
     if spec.losses == "auto":
         return ()
-    exponent = analysis.lambda_max_per_step if analysis.tau is not None else None
+    known = _exponent(analysis)
+    exponent = None if known is None else known[0]
     return tuple(losses.fill(asked, lambda_max_per_step=exponent) for asked in spec.losses)
+
+
+def _exponent(analysis: Analysis) -> tuple[float, float, float] | None:
+    """The data's largest exponent and the ends of its interval, nats per row, where they are chaotic."""
+    value = analysis.lambda_max_per_step
+    if analysis.tau is None or value is None:
+        return None
+    low, high = analysis.lambda_low_per_step, analysis.lambda_high_per_step
+    return value, value if low is None else low, value if high is None else high
 
 
 def _suggested_tau(cell: Cell, analysis: Analysis) -> int:

@@ -240,7 +240,7 @@ class Plan(Settings):
         dt: sampling step, None where it is not known.
         names: names of the channels.
         input_names: names of the external inputs.
-        lambda_max_per_step: the data's largest exponent, nats per row, where they are chaotic.
+        lambda_per_step: the data's largest exponent and the ends of its interval, nats per row, where they are chaotic.
         noise: estimated standard deviation of the measuring noise of each channel, in data units; empty: none known.
             Free runs have none, so presets with `matches_noise` add it before they compare.
         interval: where the forcing interval comes from.
@@ -259,7 +259,7 @@ class Plan(Settings):
     dt: PositiveFloat | None
     names: tuple[str, ...]
     input_names: tuple[str, ...] = ()
-    lambda_max_per_step: float | None = None
+    lambda_per_step: tuple[float, float, float] | None = None
     noise: tuple[NonNegativeFloat, ...] = ()
     interval: Interval
     notes: tuple[str, ...] = ()

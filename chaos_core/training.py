@@ -275,6 +275,7 @@ class Trainer:
             observation_noise=self.plan.noise,
             input_names=self.plan.input_names if self.plan.cell.inputs else (),
             input_scaling=self._input_scaling,
+            lambda_per_step=self.plan.lambda_per_step,
             provenance=self._provenance(best),
         )
 

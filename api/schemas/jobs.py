@@ -117,7 +117,9 @@ class JobOut(Resource):
     device: str | None
     attempt: int
     checkpoint_update: int | None = Field(description="update of the newest checkpoint: from there the job goes on")
-    scores: dict[str, ScoreOut] | None = Field(description="`d_stsp`, `d_h`, `prediction_error` on the test piece")
+    scores: dict[str, ScoreOut | None] | None = Field(
+        description="on the test piece: `d_stsp`, `d_h`, `prediction_error`, ..."
+    )
     baselines: Json | None
     model_id: str | None
     trajectory_id: str | None

@@ -43,13 +43,24 @@ class Score(BaseModel):
 
 
 class Scores(BaseModel):
-    """The three scores of a trained model on its test piece; JSON-able."""
+    """The scores of a trained model on its test piece; JSON-able. A baseline has the first three alone.
+
+    Args:
+        d_stsp, d_h: geometry and spectra of a long free run.
+        prediction_error: PE(n) from every row.
+        power_spectrum_correlation: of the same free run, higher is better.
+        valid_prediction_time: in Lyapunov times, higher is better.
+        lambda_ratio: the model's largest Lyapunov exponent over the data's; 1 is right.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     d_stsp: Score
     d_h: Score
     prediction_error: Score
+    power_spectrum_correlation: Score | None = None
+    valid_prediction_time: Score | None = None
+    lambda_ratio: Score | None = None
 
 
 class Outcome(NamedTuple):

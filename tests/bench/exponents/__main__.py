@@ -1,0 +1,160 @@
+"""./scripts/bench exponents [--part I/N] [--hours H]: what brings the exponents of trained models near the truth.
+
+Each training is a line of .bench/exponents/trials.jsonl, and none is made twice: a run that was broken off goes on.
+With `--hours 0` only the table is printed, of what there is.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chaos_core.analysis import analyse
+from chaos_core.series import Series
+from tests.bench.exponents.variants import SEEN_ROWS, VARIANTS, attempt
+from tests.bench.lyapunov.cases import flows
+
+ROOT = Path(__file__).parents[3]
+CACHE = ROOT / ".bench"
+MEASURED, ORBITS, TRIALS = CACHE / "flows", CACHE / "interval" / "orbits", CACHE / "exponents" / "trials.jsonl"
+BENCH_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
+SYSTEMS = [
+    "Aizawa",
+    "Blasius",
+    "BurkeShaw",
+    "Chen",
+    "Chua",
+    "Finance",
+    "GlycolyticOscillation",
+    "Halvorsen",
+    "HyperBao",
+    "HyperCai",
+    "HyperPang",
+    "HyperQi",
+    "HyperXu",
+    "HyperYan",
+    "HyperYangChen",
+    "ItikBanksTumor",
+    "Laser",
+    "Lorenz",
+    "Lorenz84",
+    "LorenzStenflo",
+    "LuChen",
+    "LuChenCheng",
+    "NewtonLiepnik",
+    "QiChen",
+    "RabinovichFabrikant",
+    "RikitakeDynamo",
+    "Rossler",
+    "Sakarya",
+    "SaltonSea",
+    "ShimizuMorioka",
+    "SprottB",
+    "SprottC",
+    "SprottE",
+    "SprottF",
+    "SprottG",
+    "SprottI",
+    "SprottJerk",
+    "SprottK",
+    "SprottL",
+    "SprottO",
+    "SprottP",
+    "SprottR",
+    "SprottS",
+    "SprottTorus",
+    "VallisElNino",
+    "WangSun",
+    "YuWang",
+]
+NEAR = 0.2
+CHOICES = {"by_runs": "free runs", "by_both": "free runs and exponent"}
+
+
+def say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def done() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in TRIALS.read_text().splitlines()] if TRIALS.exists() else []
+
+
+def wanted(part: int, parts: int) -> list[str]:
+    """In an order that has nothing to do with the alphabet, so that a run that was broken off is a fair sample."""
+    names = sorted(SYSTEMS)
+    random.Random(0).shuffle(names)
+    return names[part::parts]
+
+
+def work(names: list[str], hours: float) -> None:
+    began = time.monotonic()
+    known = {flow.name: flow for flow in flows(ORBITS)}
+    before = {(record["system"], record["variant"], record["seed"]) for record in done()}
+    for name in names:
+        left = [variant for variant in VARIANTS if (name, variant, 0) not in before]
+        if not left:
+            continue
+        analysis = analyse(Series(known[name].x[:SEEN_ROWS], known[name].dt))
+        for variant in left:
+            if time.monotonic() - began >= 3600 * hours:
+                return
+            record = attempt(known[name], analysis, variant, 0)
+            with TRIALS.open("a") as file:
+                file.write(json.dumps(record) + "\n")
+            say(json.dumps(record))
+
+
+def table(records: list[dict[str, Any]]) -> Iterator[str]:
+    """Systems that have every variant, so that all rows are of the same systems."""
+    held = {name: {r["variant"] for r in records if r["system"] == name} for name in SYSTEMS}
+    whole = [name for name in SYSTEMS if held[name] >= set(VARIANTS)]
+    yield f"{len(whole)} of {len(SYSTEMS)} systems"
+    yield "| variant | chosen by | exponent within 20 % | median error of it | D_stsp median | below 1 | failed | s |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for variant in VARIANTS:
+        mine = [r for r in records if r["variant"] == variant and r["system"] in whole]
+        for choice, words in CHOICES.items():
+            yield _row(variant, words, mine, [r.get(choice) for r in mine])
+
+
+def _row(variant: str, words: str, mine: list[dict[str, Any]], found: list[dict[str, Any] | None]) -> str:
+    count = len(mine)
+    if not count:
+        return f"| {variant} | {words} | | | | | | |"
+    ratios = [one["ratio"] if one and one["ratio"] is not None else np.inf for one in found]
+    errors = [abs(ratio - 1) for ratio in ratios]
+    distances = [one["d_stsp"] if one and one["d_stsp"] is not None else np.inf for one in found]
+    near, below = np.mean(np.array(errors) <= NEAR), np.mean(np.array(distances) < 1)
+    failed = sum(one is None or one["d_stsp"] is None for one in found)
+    seconds = np.median([r["seconds"] for r in mine])
+    return (
+        f"| {variant} | {words} | {near:.0%} | {np.median(errors):.1%} | {np.median(distances):.2f} | {below:.0%} "
+        f"| {failed} | {seconds:.0f} |"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="./scripts/bench exponents", description=__doc__)
+    parser.add_argument("--part", default="0/1", help="I/N: every N-th system from the I-th on, for several processes")
+    parser.add_argument("--hours", type=float, default=float("inf"), help="begin no training after so many hours")
+    how = parser.parse_args()
+    part, parts = (int(word) for word in how.part.split("/"))
+    TRIALS.parent.mkdir(parents=True, exist_ok=True)
+    if how.hours:
+        module = ["-m", "tests.bench.interval.orbits"]
+        subprocess.run([BENCH_PYTHON, *module, MEASURED, ORBITS, *SYSTEMS], check=True, cwd=ROOT)
+        work(wanted(part, parts), how.hours)
+    for line in table(done()):
+        say(line)
+
+
+if __name__ == "__main__":
+    main()

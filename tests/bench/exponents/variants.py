@@ -1,0 +1,98 @@
+"""What may bring a model's exponent near the truth, and one training of each kind."""
+
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chaos_core.analysis import Analysis
+from chaos_core.errors import ChaosError
+from chaos_core.exponents import exponents_of
+from chaos_core.fitted import Fitted
+from chaos_core.generation import generate
+from chaos_core.metrics import d_h, d_stsp
+from chaos_core.planning import plan
+from chaos_core.selection import settled
+from chaos_core.series import Series
+from chaos_core.spec import Spec
+from chaos_core.training import Trainer, Validated
+from tests.bench.lyapunov.cases import Flow
+
+__all__ = ["SEEN_ROWS", "VARIANTS", "attempt"]
+
+SEEN_ROWS = 7000
+SPLIT = {"train": 0.875, "validation": 0.125, "test": 0.0}
+TRAINING = {"updates": 40_000, "sequence_length": 200, "batch_size": 16, "validations": 16, "restarts": 0}
+MATCHING = {"kind": "jacobian_matching"}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "rectifier": {},
+    "smooth": {"cell": {"smoothing": 0.1}},
+    "matching": {"losses": [MATCHING]},
+    "both": {"cell": {"smoothing": 0.1}, "losses": [MATCHING]},
+    "both, weight 0.1": {"cell": {"smoothing": 0.1}, "losses": [{**MATCHING, "weight": 0.1}]},
+    "smooth 0.3, weight 0.1": {"cell": {"smoothing": 0.3}, "losses": [{**MATCHING, "weight": 0.1}]},
+}
+NEARNESS = 1.0
+"""What a factor of e between the exponents of model and data costs, in units of D_stsp + D_H."""
+
+
+@dataclass
+class Choice:
+    """The state of a training that one rule likes best so far."""
+
+    score: float = math.inf
+    fitted: Fitted | None = None
+
+
+def attempt(flow: Flow, analysis: Analysis, variant: str, seed: int) -> dict[str, Any]:
+    """One training, and what two choices of its state come to: by free runs, and by these and the exponent.
+
+    Args:
+        flow: the first 7000 rows are trained on, all others are unseen.
+        analysis: of the first 7000; its estimate guides the interval and the second choice.
+        variant: of `VARIANTS`.
+        seed: of the training.
+    """
+    series = Series(flow.x[:SEEN_ROWS], flow.dt)
+    words = VARIANTS[variant]
+    cell = {"kind": "clipped_shplrnn", "hidden": 100, **words.get("cell", {})}
+    spec = {"cell": cell, "training": TRAINING, "split": SPLIT, "losses": words.get("losses", [])}
+    record: dict[str, Any] = {"system": flow.name, "variant": variant, "seed": seed, "exponent": flow.exponent}
+    began = time.process_time()
+    try:
+        trainer = Trainer(series, plan(Spec.model_validate(spec), analysis), seed)
+        by_runs, by_both = _chosen(trainer, series, analysis)
+    except ChaosError as error:
+        return {**record, "failure": error.code, "seconds": time.process_time() - began}
+    record |= {"kernel": trainer.kernel, "seconds": round(time.process_time() - began, 1)}
+    return record | {"by_runs": _scored(by_runs, flow), "by_both": _scored(by_both, flow)}
+
+
+def _chosen(trainer: Trainer, series: Series, analysis: Analysis) -> tuple[Fitted | None, Fitted | None]:
+    wanted, both, last = analysis.lambda_max_per_step, Choice(), Choice()
+    for event in trainer:
+        if not (isinstance(event, Validated) and event.living and event.best):
+            continue
+        last.fitted = fitted = trainer.fitted()
+        score = (event.d_stsp or 0.0) + (event.d_h or 0.0)
+        found = exponents_of(fitted, series.rows(0, 2000)).lambda_max
+        if wanted and found and found > 0:
+            score += NEARNESS * abs(math.log(found / wanted))
+        else:
+            score += NEARNESS
+        if score < both.score:
+            both.score, both.fitted = score, fitted
+    return last.fitted, both.fitted
+
+
+def _scored(fitted: Fitted | None, flow: Flow) -> dict[str, Any] | None:
+    if fitted is None:
+        return None
+    unseen = flow.x[SEEN_ROWS:]
+    run = settled(generate(fitted, round(1.25 * len(unseen)), unseen[0]), 0.2)
+    stsp, hellinger = d_stsp(unseen, run), d_h(unseen, run, floor=False)
+    found = exponents_of(fitted, Series(unseen[:2000], flow.dt)).lambda_max
+    ratio = None if found is None or not np.isfinite(found) else found / flow.exponent
+    return {"d_stsp": stsp.value, "floor": stsp.floor, "d_h": hellinger.value, "ratio": ratio}
