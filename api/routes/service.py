@@ -4,6 +4,7 @@ from pydantic import BaseModel
 from chaos_core.cells import CELLS
 from chaos_core.errors import UnknownKind
 from chaos_core.forcing import FORCINGS
+from chaos_core.losses import LOSSES
 from chaos_core.observation import OBSERVATIONS
 
 from .. import problems
@@ -41,12 +42,15 @@ async def limits(context: Shared) -> Limits:
     return Limits.model_validate(facts | {"object": "limits", "max_json_bytes": MAX_JSON_BYTES, "max_page": MAX_PAGE})
 
 
-@router.get("/model-types", operation_id="model_types_list", summary="Cells, forcings and observations, with settings")
+@router.get(
+    "/model-types", operation_id="model_types_list", summary="Cells, forcings, observations and losses, with settings"
+)
 async def model_types() -> ModelTypes:
     return ModelTypes(
         cells=[_kind(name, settings) for name, settings in CELLS.items()],
         forcings=[_kind(name, settings) for name, settings in FORCINGS.items()],
         observations=[_kind(name, settings) for name, settings in OBSERVATIONS.items()],
+        losses=[_kind(name, settings) for name, settings in LOSSES.items()],
     )
 
 

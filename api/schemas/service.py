@@ -38,6 +38,7 @@ class ModelTypes(BaseModel):
     cells: list[KindOut]
     forcings: list[KindOut]
     observations: list[KindOut]
+    losses: list[KindOut]
 
 
 class Live(BaseModel):

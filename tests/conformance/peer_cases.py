@@ -71,12 +71,9 @@ class Case:
 
     def mask(self) -> Floats:
         """(T, M) of the forcing; where it draws, the first of its draws that has the peer's interval."""
-        for seed in count():
-            rng = np.random.default_rng(seed)
-            alpha = self.forcing.mask(STEPS, self.cell.state_size, self.observed, 0.0, rng)
-            if self.drawn is None or alpha[1:, 0].argmax() + 1 == self.drawn:
-                return alpha
-        raise AssertionError
+        sizes = (STEPS, self.cell.state_size, self.observed)
+        masks = (self.forcing.mask(*sizes, 0.0, np.random.default_rng(seed)) for seed in count())
+        return next(alpha for alpha in masks if self.drawn in (None, alpha[1:, 0].argmax() + 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +135,7 @@ def spelled(peer: str, of: Case, p: Mapping[str, Floats], *, slopes: bool = True
     torch.nn's two biases are both ours as slopes, and share ours as values; its input weights see zeros.
     alrnn, dynamix: the hidden units' start is a part of a larger B, whose other columns are overwritten by the data.
     """
-    m, n = of.cell.latent, of.observed
+    n = of.observed
     kind = str(of.cell.model_dump()["kind"])
     if peer in ("alrnn", "dynamix"):
         own = {name: value for name, value in p.items() if name != "L"}
@@ -150,7 +147,6 @@ def spelled(peer: str, of: Case, p: Mapping[str, Floats], *, slopes: bool = True
         return {"weight_ih_l0": np.zeros((len(p["b"]), n)), "weight_hh_l0": p["W"]} | biases | read_out
     matrix = p["W"] - np.diag(np.diag(p["W"])) + np.diag(p["A"])
     branches = {"alphas": p["alpha"], "thetas": -p["H"]} if "H" in p else {}
-    assert matrix.shape == (m, m)
     return {"AW": matrix, "h": p["h"]} | branches | read_out
 
 

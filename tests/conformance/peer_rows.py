@@ -1,9 +1,9 @@
-"""Each cell and forcing beside its peer: values kept from PyTorch peers, transcriptions of what exists in Julia only."""
+"""Each cell and forcing beside its peer: kept values of PyTorch peers, transcriptions of what exists in Julia only."""
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -114,20 +114,36 @@ class Julia:
         return apart(ours(self.case, SIGNALS[self.signals]), transcribed(self.case, self.how, self.signals))
 
 
-OFF_TAPE = "forcing signals are made outside of their gradient, z1 inside; the row compares ours cut in the same place"
+OFF_TAPE = "their gradient stops at the forcing signals, and ours is cut there for this row"
 IDENTITY, LINEAR, AFFINE = {"kind": "identity"}, {"kind": "linear"}, {"kind": "affine"}
 GTF: dict[str, Any] = {"kind": "generalized", "alpha": 0.15}
 PARTIAL = GTF | {"units": [0, 1]}
-FREE_WIDTH, WIDE = (3, 3), (5, 2)
+NONE_HIDDEN, SOME_HIDDEN = (3, 3), (5, 2)
+"""M and N."""
+
 SHALLOW: list[tuple[dict[str, Any], dict[str, Any], tuple[int, int], Forced, str, str]] = [
-    (IDENTITY, GTF, FREE_WIDTH, Forced(3, 0.15), "inferred", "M = N"),
-    (AFFINE, GTF, WIDE, Forced(5, 0.15), "frozen", OFF_TAPE),
-    (IDENTITY, PARTIAL, WIDE, Forced(2, 0.15), "inferred", "partial forcing; z1 = (x, L x)"),
-    (IDENTITY, GTF, WIDE, Forced(5, 0.15), "padded", "without partial forcing they pull hidden units to 0, we to L x"),
-    (LINEAR, {"kind": "sparse", "tau": 5}, WIDE, Forced(5, tau=5), "frozen", OFF_TAPE),
-    (IDENTITY, {"kind": "identity", "tau": 5}, WIDE, Forced(2, tau=5), "inferred", "partial forcing; z1 = (x, L x)"),
+    (IDENTITY, GTF, NONE_HIDDEN, Forced(3, 0.15), "inferred", "M = N"),
+    (AFFINE, GTF, SOME_HIDDEN, Forced(5, 0.15), "frozen", OFF_TAPE),
+    (IDENTITY, PARTIAL, SOME_HIDDEN, Forced(2, 0.15), "inferred", "partial forcing; z1 = (x, L x)"),
+    (
+        IDENTITY,
+        GTF,
+        SOME_HIDDEN,
+        Forced(5, 0.15),
+        "padded",
+        "without partial forcing they pull hidden units to 0, we to L x",
+    ),
+    (LINEAR, {"kind": "sparse", "tau": 5}, SOME_HIDDEN, Forced(5, tau=5), "frozen", OFF_TAPE),
+    (
+        IDENTITY,
+        {"kind": "identity", "tau": 5},
+        SOME_HIDDEN,
+        Forced(2, tau=5),
+        "inferred",
+        "partial forcing; z1 = (x, L x)",
+    ),
 ]
-OTHERS = [SHALLOW[0], (LINEAR, GTF, WIDE, Forced(5, 0.15), "frozen", OFF_TAPE)]
+OTHERS = [SHALLOW[0], (LINEAR, GTF, SOME_HIDDEN, Forced(5, 0.15), "frozen", OFF_TAPE)]
 SIZES: dict[str, dict[str, int]] = {
     "shplrnn": {"hidden": 4},
     "clipped_shplrnn": {"hidden": 4},
@@ -148,7 +164,13 @@ def julia_cases() -> tuple[tuple[str, Julia], ...]:
             words = {"cell": cell, "observation": read_out, "forcing": forcing, "observed": n, "seed": 100 + len(found)}
             found.append(("GTF-shPLRNN", Julia(Case.read(words), how, signals, remark)))
     cell = {"kind": "alrnn", "latent": 5, "rectified": 2}
-    words = {"cell": cell, "observation": IDENTITY, "forcing": {"kind": "identity", "tau": 5}, "observed": 2, "seed": 99}
+    words = {
+        "cell": cell,
+        "observation": IDENTITY,
+        "forcing": {"kind": "identity", "tau": 5},
+        "observed": 2,
+        "seed": 99,
+    }
     return (*found, ("ALRNN-DSR", Julia(Case.read(words), Forced(2, tau=5), "inferred", "z1 = (x, L x)")))
 
 
@@ -199,7 +221,7 @@ def rows() -> tuple[Row, ...]:
             named(words["forcing"]) + (" from z0 = 0" if words.get("start") == "zero" else ""),
             words["observation"]["kind"],
             words["remark"],
-            lambda words=words: beside_kept(words),  # type: ignore[misc]
+            partial(beside_kept, words),
         )
         for words in KEPT["rows"]
     ]
@@ -210,11 +232,10 @@ def rows() -> tuple[Row, ...]:
         found.append(Row(f"{peer} (Julia)", COMMITS[peer], *names, read_out, julia.remark, julia.measure))
     for estimate in ESTIMATES:
         limit = ITERATED if estimate in BY_POWER_ITERATION else EXACT
-        remark = "alpha over four estimates, at the states that they take: rows 1 to T, where our training takes 0 to T - 1"
-        measure = lambda estimate=estimate: beside_strengths(estimate)  # type: ignore[misc]  # noqa: E731
-        forcing = f"adaptive_generalized, estimate = {estimate}"
+        remark = "four alphas in turn; Jacobians at rows 1 to T of the window, where our training takes 0 to T - 1"
+        forcing, peer = f"adaptive_generalized, estimate = {estimate}", "GTF-shPLRNN"
+        measure = partial(beside_strengths, estimate)
         found.append(
-            Row("GTF-shPLRNN (Julia)", COMMITS["GTF-shPLRNN"], "clipped_shplrnn", forcing, "identity", remark, measure, limit)
+            Row(f"{peer} (Julia)", COMMITS[peer], "clipped_shplrnn", forcing, "identity", remark, measure, limit)
         )
     return tuple(found)
-

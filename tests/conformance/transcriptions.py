@@ -1,7 +1,7 @@
 """What the Julia code of peers computes, written anew in plain numpy loops from its equations.
 
-Nothing of ours is used. Everything is analytic in the parameters (no conjugates, rectifiers that look at the real part),
-so that `slopes` can step along the imaginary axis: exact derivatives without differences of nearly equal numbers.
+Nothing of ours is used. All is analytic in the parameters (no conjugates, rectifiers that look at the real part), so
+that `slopes` can step along the imaginary axis: exact derivatives without differences of nearly equal numbers.
 
 Source: Hess, Monfared, Brenner, Durstewitz (2023), arXiv:2306.04406, repository DurstewitzLab/GTF-shPLRNN: the files
     in src/models and src/tf_training; Brenner, Hemmer, Monfared, Durstewitz (2024), arXiv:2410.14240, repository
@@ -9,7 +9,7 @@ Source: Hess, Monfared, Brenner, Durstewitz (2023), arXiv:2306.04406, repository
     variables to estimate derivatives of real functions, doi:10.1137/S003614459631241X.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -103,26 +103,26 @@ def inverse(b: Numbers) -> Numbers:
     return np.asarray(b.T @ np.linalg.inv(b @ b.T))
 
 
-def signal(p: Words, x: Numbers, units: int) -> Numbers:
-    """The state that a row of data stands for: B^+ (x - b), or the row and zeros for hidden units."""
+def signals(p: Words, x: Numbers, units: int) -> Numbers:
+    """The states (T, M) that rows of data (T, N) stand for: B^+ (x - b), or the rows and zeros for hidden units."""
     if "B" in p:
-        return np.asarray(inverse(p["B"]) @ (x - p.get("b_x", np.zeros(len(x)))))
-    return np.concatenate([x, np.zeros(units - len(x))])
+        return np.asarray((x - p.get("b_x", 0.0)) @ inverse(p["B"]).T)
+    return np.concatenate([x, np.zeros((len(x), units - x.shape[1]))], axis=1)
 
 
 def first_state(p: Words, x: Numbers, units: int) -> Numbers:
-    """As `signal`, but hidden units of the identity start at L x."""
-    return np.concatenate([x, p["L"] @ x]) if "L" in p else signal(p, x, units)
+    """As `signals`, but hidden units of the identity start at L x."""
+    return np.concatenate([x, p["L"] @ x]) if "L" in p else np.asarray(signals(p, x[None], units)[0])
 
 
-def orbit(step: Step, p: Words, x: Numbers, signals: Sequence[Numbers], how: Forced) -> Numbers:
-    """z_1 ... z_T along one sequence x (T + 1, N): step, keep the state, then pull it to signals[k] where due."""
+def orbit(step: Step, p: Words, x: Numbers, pulls: Numbers, how: Forced) -> Numbers:
+    """z_1 ... z_T along one sequence x (T + 1, N): step, keep the state, then pull it to pulls[k] where due."""
     z, kept = first_state(p, x[0], len(p["A"])), []
     for k in range(1, len(x)):
         z = step(p, z)
         kept.append(z)
         if k % how.tau == 0:
-            pulled = (1 - how.alpha) * z[: how.units] + how.alpha * signals[k][: how.units]
+            pulled = (1 - how.alpha) * z[: how.units] + how.alpha * pulls[k][: how.units]
             z = np.concatenate([pulled, z[how.units :]])
     return np.array(kept)
 
@@ -132,20 +132,17 @@ def predictions(p: Words, z: Numbers, observed: int) -> Numbers:
     return np.asarray(z @ p["B"].T + p.get("b_x", 0.0)) if "B" in p else z[..., :observed]
 
 
-def run(step: Step, p: Words, x: Numbers, how: Forced, signals: Words | None = None) -> tuple[Numbers, Numbers, Any]:
+def run(step: Step, p: Words, x: Numbers, how: Forced, source: Words | None = None) -> tuple[Numbers, Numbers, Any]:
     """States (B, T, M), predictions (B, T, N) and mean squared error of a batch x (B, T + 1, N).
 
     Args:
         step, p, x, how: see `orbit`.
-        signals: parameters from which the forcing signals are made, `p` itself if None. With a fixed copy of the
+        source: parameters from which the forcing signals are made, `p` itself if None. With a fixed copy of the
             parameters no derivative passes through the signals: so it is in the Julia code, which makes them before
             it records.
     """
-    source, states = p if signals is None else signals, []
-    for one in x:
-        pulls = [signal(source, row, len(p["A"])) for row in one]
-        states.append(orbit(step, p, one, pulls, how))
-    z = np.array(states)
+    made_from = p if source is None else source
+    z = np.array([orbit(step, p, one, signals(made_from, one, len(p["A"])), how) for one in x])
     predicted = predictions(p, z, x.shape[2])
     return z, predicted, ((predicted - x[:, 1:]) ** 2).mean()
 

@@ -1,0 +1,79 @@
+"""Adding a cell touches one file: everything else finds it."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.house.tree import ROOT
+
+CELL = '''
+"""A toy."""
+from __future__ import annotations
+from typing import Any, ClassVar, Literal, Self
+from chaos_core.arrays import shifted
+from chaos_core.auto import chosen
+from chaos_core.cells.base import Cell
+from chaos_core.typing import Map, Param, Params, Tensor
+
+
+class Toy(Cell, frozen=True):
+    """z' = tanh(A z + h)."""
+
+    equation: ClassVar[str] = "z' = tanh(A * z + h)"
+    citation: ClassVar[str] = "nobody (2026), doi:10.0/0"
+    kind: Literal["toy"] = "toy"
+
+    def weights(self) -> dict[str, Param]:
+        return {"A": Param((self.latent,), "uniform", 1.0), "h": Param((self.latent,), "zeros")}
+
+    def bind(self, p: Params) -> Map:
+        def step(z: Tensor, s: Tensor | None = None, /) -> Tensor:
+            return (p["A"] * z + shifted(p["h"], s)).tanh()
+
+        return step
+
+    def jacobian(self, p: Params, z: Tensor, s: Tensor | None = None) -> Tensor:
+        after = self.step(p, z, s)
+        return ((1 - after * after) * p["A"]).diag_embed()
+
+    @classmethod
+    def fill(cls, partial: dict[str, Any], *, observed: int, embedded: bool) -> Self:
+        return cls(**({"latent": observed} | chosen(partial)))
+'''
+
+LOOK = """
+import json
+from api.app import create_app
+from chaos_client.cli.kinds import FAMILIES
+from chaos_core.analysis import analyse
+from chaos_core.pipeline import fit
+from chaos_core.planning import plan
+from chaos_core.errors import Collapsed, Exploded
+from chaos_core.spec import Spec
+from chaos_core.systems import lorenz63
+from chaos_store.settings import Settings
+from tests.conformance.cell_tables import cells_table
+
+document = json.dumps(create_app(Settings()).openapi())
+assert '"toy": "#/components/schemas/ToySpec"' in document, "the schema of the API"
+assert "toy" in FAMILIES["cell"], "the command line"
+assert "toy" in cells_table(), "the table of the docs"
+series = lorenz63(1000)
+small = {"updates": 5, "sequence_length": 10, "validations": 1}
+asked = Spec.model_validate({"cell": {"kind": "toy"}, "training": small})
+try:
+    fit(series, plan(asked, analyse(series)))
+except (Collapsed, Exploded):
+    pass
+print("found everywhere")
+"""
+
+
+def test_a_new_cell_is_found_by_api_command_line_docs_and_training(tmp_path: Path) -> None:
+    for package in ("api", "chaos_core", "chaos_store", "chaos_client", "tests", "docs"):
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "chaos_core" / "cells" / "toy.py").write_text(CELL)
+    command = [sys.executable, "-c", LOOK]
+    done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+    assert done.stdout.strip().endswith("found everywhere"), done.stderr
