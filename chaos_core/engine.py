@@ -86,7 +86,7 @@ class NativeEngine(Engine):
             plan.cell,
             np.ascontiguousarray(rows.x, training.dtype.value),
             params,
-            filled=None if rows.complete else np.ascontiguousarray(rows.filled, training.dtype.value),
+            seen=None if rows.complete else np.ascontiguousarray(rows.seen, training.dtype.value),
             matching=self._targets,
             optimiser=training.optimiser.value,
             weight_decay=training.weight_decay,
@@ -130,8 +130,9 @@ class TorchEngine(Engine):
     ) -> None:
         self.kernel, self.device, self._plan = kernel, device, plan
         self._dtype = getattr(torch, plan.training.dtype.value)
-        self._x = self._tensor(rows.filled)
+        self._x = self._tensor(np.nan_to_num(rows.seen))
         self._present = None if rows.complete else torch.as_tensor(rows.present, device=device)
+        self._known = None if rows.bridged else torch.as_tensor(np.isfinite(rows.seen), device=device)
         self._u = self._tensor(rows.u) if plan.cell.inputs else None
         self._shapes = layout(plan.cell, plan.observation, rows.x.shape[1])
         flat = np.concatenate([np.asarray(params[name]).ravel() for name in self._shapes])
@@ -171,10 +172,10 @@ class TorchEngine(Engine):
         d = observation.infer(p, seen, cell.state_size)
         if self._plan.forcing.target == "zero":
             d = torch.zeros_like(d)
-        if present is None or self._plan.forcing.target == "zero":
+        if self._known is None or self._plan.forcing.target == "zero":
             z = SCANS[self.kernel](cell, p, d[:, 0], d, batch.alpha, s)
         else:
-            z = scan_with_gaps(cell, observation, p, seen, present[:, :-1], batch.alpha, s)
+            z = scan_with_gaps(cell, observation, p, seen, self._known[rows[:, :-1]], batch.alpha, s)
         predicted = observation.predict(p, z, x.shape[2])
         error = mse(predicted, x[:, 1:], None if present is None else present[:, 1:])
         return Pass(p, x, present, d, s, z, predicted, batch.progress, batch.rng), error
@@ -242,7 +243,7 @@ def make_engine(plan: Plan, rows: Rows, params: NumpyParams, slopes: DataSlopes)
     refusal = native_refusal(*parts, observed=rows.x.shape[1], input_noise=noise)
     if device != "cpu":
         refusal = "the native step runs on the CPU"
-    kernel = choose(refusal, plan.forcing, complete=rows.complete)
+    kernel = choose(refusal, plan.forcing, known=rows.bridged)
     if kernel is Kernel.NATIVE:
         return NativeEngine(plan, rows, params, slopes)
     return TorchEngine(plan, rows, params, kernel, device, slopes)

@@ -91,7 +91,8 @@ class Trainer:
         whole, longest_gap = bridged(series)
         test, *known = reversed(whole.split(**plan.split.model_dump()))
         held_out, rows = (self._rows(part) for part in known)
-        self._windows = rows if whole is series else self._rows(train, max(1, longest_gap))
+        first = whole.rows(0, train.length)
+        self._windows = rows if whole is series else self._rows(train, first, max(1, longest_gap))
         self._starts = self._windows.starts(plan.training.sequence_length + 1)
         self._latest = next(part.x[0] for part in (self._rows(test), held_out, rows) if len(part.x))
         self._rng = np.random.default_rng(seed)
@@ -108,9 +109,15 @@ class Trainer:
         if state is not None:
             self._restore(checkpoint.from_bytes(state))
 
-    def _rows(self, part: Series, longest_gap: int = 0) -> Rows:
-        embedding, inputs = self.plan.embedding, self._input_scaling
-        return embedded_rows(part, self._scaling, embedding, longest_gap=longest_gap, input_scaling=inputs)
+    def _rows(self, part: Series, bridged: Series | None = None, longest_gap: int = 0) -> Rows:
+        return embedded_rows(
+            part,
+            self._scaling,
+            self.plan.embedding,
+            bridged=bridged,
+            longest_gap=longest_gap,
+            input_scaling=self._input_scaling,
+        )
 
     @property
     def kernel(self) -> str:
@@ -175,7 +182,7 @@ class Trainer:
 
         def jacobians() -> Floats:
             rows, p = starts[:, None] + np.arange(self.plan.training.sequence_length), named()
-            d = self.plan.observation.infer(p, as_array(self._windows.filled[rows]), cell.state_size)
+            d = self.plan.observation.infer(p, as_array(np.nan_to_num(self._windows.seen[rows])), cell.state_size)
             s = cell.drive(p, as_array(self._windows.u[rows + 1])) if cell.inputs else None
             return as_numpy(cell.jacobian(p, d, s))
 

@@ -16,7 +16,7 @@ LEAST_PRESENT = 0.5
 """A window of which less was measured teaches little and costs as much."""
 
 ENOUGH_COMPLETE = 0.2
-"""Windows start on complete rows, unless there are fewer of these than this share of all."""
+"""Windows start on rows that are known whole, unless there are fewer of these than this share of all."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,14 +24,16 @@ class Rows:
     """The usable runs of a series, one after the other.
 
     Args:
-        x: (R, N * dim) float64, scaled and delay-embedded; NaN where an entry is missing.
+        x: (R, N * dim) float64, scaled and delay-embedded; NaN where an entry was not measured: these are targets.
         edges: first rows of the runs and R at the end; between two edges time is uninterrupted.
         u: (R, K) scaled external inputs of the same rows.
+        seen: `x` with short gaps bridged, NaN where there is no bridge: this may force the state.
     """
 
     x: Floats
     edges: tuple[int, ...]
     u: Floats
+    seen: Floats
 
     @cached_property
     def present(self) -> Flags:
@@ -44,18 +46,10 @@ class Rows:
         """Whether nothing is missing."""
         return bool(self.present.all())
 
-    @cached_property
-    def filled(self) -> Floats:
-        """`x` with its gaps filled by straight lines within each run: a place to start from, never a target."""
-        if self.complete:
-            return self.x
-        x = self.x.copy()
-        for a, b in zip(self.edges[:-1], self.edges[1:], strict=True):
-            for column in range(x.shape[1]):
-                known = np.flatnonzero(self.present[a:b, column])
-                if known.size:
-                    x[a:b, column] = np.interp(np.arange(b - a), known, self.x[a + known, column])
-        return np.nan_to_num(x)
+    @property
+    def bridged(self) -> bool:
+        """Whether the state can be forced in every row."""
+        return bool(np.isfinite(self.seen).all())
 
     def starts(self, rows: int) -> Ints:
         """First rows of all windows of `rows` rows that lie inside one run and of which half was measured.
@@ -80,7 +74,7 @@ class Rows:
     def _well_measured(self, starts: Ints, rows: int) -> Ints:
         shares = np.concatenate([[0.0], self.present.mean(axis=1).cumsum()])
         found: Ints = starts[shares[starts + rows] - shares[starts] >= LEAST_PRESENT * rows]
-        whole: Ints = found[self.present[found].all(axis=1)]
+        whole: Ints = found[np.isfinite(self.seen[found]).all(axis=1)]
         return whole if len(whole) >= max(1.0, ENOUGH_COMPLETE * len(found)) else found
 
     def longest(self) -> tuple[int, int]:
@@ -91,7 +85,7 @@ class Rows:
     def spread(self, count: int) -> Floats:
         """`count` rows in the middles of as many equal parts: starts of free runs."""
         picked = ((np.arange(count) + 0.5) / max(1, count) * len(self.x)).astype(np.int64)
-        return self.filled[picked]
+        return self.seen[picked]
 
 
 def embedded_rows(
@@ -99,6 +93,7 @@ def embedded_rows(
     scaling: Scaling,
     embedding: Embedding,
     *,
+    bridged: Series | None = None,
     longest_gap: int = 0,
     input_scaling: Scaling | None = None,
 ) -> Rows:
@@ -108,16 +103,19 @@ def embedded_rows(
         series: the data.
         scaling: of the channels.
         embedding: delay coordinates.
+        bridged: the same series with its short gaps filled; the data themselves where left out.
         longest_gap: rows that a channel may miss without ending a run; 0 for complete rows only.
         input_scaling: of the external inputs; left as they are without one.
     """
     runs = series.runs(embedding.rows_lost + 1, longest_gap)
-    pieces = [delay_embed(scaling.apply(series.x[run]), embedding) for run in runs]
+    pieces, known = (
+        [delay_embed(scaling.apply(source.x[run]), embedding) for run in runs] for source in (series, bridged or series)
+    )
     inputs = series.inputs if input_scaling is None else input_scaling.apply(series.inputs)
     drives = [inputs[run][embedding.rows_lost :] for run in runs]
     edges = np.cumsum([0, *(len(piece) for piece in pieces)])
-    x = _together(pieces, series.channels * embedding.dim)
-    return Rows(x, tuple(int(edge) for edge in edges), _together(drives, series.driven_by))
+    x, seen = (_together(some, series.channels * embedding.dim) for some in (pieces, known))
+    return Rows(x, tuple(int(edge) for edge in edges), _together(drives, series.driven_by), seen)
 
 
 def _together(pieces: list[Floats], width: int) -> Floats:

@@ -28,19 +28,18 @@ class Kernel(StrEnum):
 SCANS: dict[Kernel, Scan] = {Kernel.SEGMENTS: segments.scan, Kernel.REFERENCE: reference.scan}
 
 
-def choose(native_refusal: str | None, forcing: Forcing, *, complete: bool = True) -> Kernel:
+def choose(native_refusal: str | None, forcing: Forcing, *, known: bool = True) -> Kernel:
     """The fastest kernel that can do this training.
 
     Args:
         native_refusal: why the native step cannot be used (`chaos_core.refusal`), None where it can: it does the
             whole update in one call and is 10 to 200 times faster than the reference.
         forcing: its `whole_state` decides whether the window falls apart into segments (5 to 15 times faster).
-        complete: whether no entry of the data is missing; segments must know all states that they start on.
+        known: whether the state can be forced in every row; segments must know all states that they start on.
 
     Returns:
         The kernel; all give the same numbers to rounding.
     """
     if native_refusal is None:
         return Kernel.NATIVE
-    known = complete or forcing.target == "zero"
-    return Kernel.SEGMENTS if forcing.whole_state and known else Kernel.REFERENCE
+    return Kernel.SEGMENTS if forcing.whole_state and (known or forcing.target == "zero") else Kernel.REFERENCE

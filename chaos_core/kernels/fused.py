@@ -30,7 +30,7 @@ POINT_OUTSIDE = 2
 INTEGERS = ("rows", "batch", "steps", "latent", "hidden", "observed", "points", "matched", "optimiser", "iteration")
 OPTIMISER_REALS = ("learning_rate", "beta1", "beta2", "epsilon", "weight_decay", "clip_norm")
 REALS = (*OPTIMISER_REALS, "smoothing", "match_weight", "loss", "penalty", "gradient_norm")
-INPUTS = ("series", "filled", "starts", "alpha", "match_points", "match_slopes", "match_rows")
+INPUTS = ("series", "seen", "starts", "alpha", "match_points", "match_slopes", "match_rows")
 ADDRESSES = (*INPUTS, "parameters", "gradient", "first_moment", "second_moment", "work")
 
 
@@ -130,10 +130,11 @@ class NativeStep:
     Args:
         cell: the equations; `supports(...)` must be None. Hidden units start at zero.
         x: (rows, N) the series, float32 or float64, which decides the type of all else. Not copied if C-contiguous.
-            NaN is a missing entry if `filled` is given, else it spoils the update like any number that is not finite.
+            NaN is a missing entry if `seen` is given, else it spoils the update like any number that is not finite.
         params: start values by name; copied.
-        filled: (rows, N) the series with its gaps filled, from which the first state of a window is taken and nothing
-            else; for a series without NaN it changes nothing.
+        seen: (rows, N) what may force the state: the series where it was measured, bridged entries where there is a
+            bridge, NaN where nothing is known (such an entry is never forced; a window that starts there starts at
+            zero). For a series without NaN it changes nothing.
         matching: target Jacobians; None leaves the penalty out.
         optimiser: "adam", "adamw" or "radam", with the meaning of torch.optim.
         betas: decay of the two moments; the default is that of the papers and of torch.
@@ -163,7 +164,7 @@ class NativeStep:
         x: npt.NDArray[Any],
         params: NumpyParams,
         *,
-        filled: npt.NDArray[Any] | None = None,
+        seen: npt.NDArray[Any] | None = None,
         matching: Matching | None = None,
         optimiser: str = "adam",
         betas: tuple[float, float] = (0.9, 0.999),
@@ -202,7 +203,7 @@ class NativeStep:
         self._arguments.clip_norm, self._arguments.smoothing = clip_norm or 0.0, cell.smoothing
         self._point(series=self._x, parameters=self._flat, gradient=self._gradient)
         self._point(first_moment=self._first_moment, second_moment=self._second_moment)
-        self._allow_gaps(filled)
+        self._allow_gaps(seen)
         self._match(matching)
 
     @property
@@ -312,15 +313,15 @@ class NativeStep:
         self._work = work[(-work.ctypes.data % CACHE_LINE_BYTES) // work.itemsize :]
         self._point(starts=self._starts, alpha=self._alpha, match_rows=self._rows, work=self._work)
 
-    def _allow_gaps(self, filled: npt.NDArray[Any] | None) -> None:
-        """Hands over the filled series where there is something to fill; else the step looks for no gaps."""
-        if filled is None:
+    def _allow_gaps(self, seen: npt.NDArray[Any] | None) -> None:
+        """Hands over what may force the state where entries are missing; else the step looks for no gaps."""
+        if seen is None:
             return
-        if filled.shape != self._x.shape or np.isnan(filled).any():
-            raise ValueError(f"filled must be {self._x.shape} without NaN, got {filled.shape}")
+        if seen.shape != self._x.shape:
+            raise ValueError(f"seen must be {self._x.shape}, got {seen.shape}")
         if np.isnan(self._x).any():
-            self._filled = np.ascontiguousarray(filled, self._x.dtype)
-            self._point(filled=self._filled)
+            self._seen = np.ascontiguousarray(seen, self._x.dtype)
+            self._point(seen=self._seen)
 
     def _match(self, matching: Matching | None) -> None:
         """Hands over the points and slopes."""

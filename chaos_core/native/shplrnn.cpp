@@ -21,7 +21,7 @@ template <class Real> struct Step {
   Parameters<Real> p, gradient;
   Buffers<Real> b;
   const Real *alpha;
-  bool gaps;       // whether x may have NaN, which then means missing
+  bool gaps;       // whether targets and what forces may have NaN, which then means missing
   double targets;  // entries of x over which the loss is the mean
 };
 
@@ -36,8 +36,8 @@ template <class Real> static void pack_weights(const Step<Real> &s) {
 // z~_t into b.forced. Called in both directions: forming it again is cheaper than storing it.
 template <class Real> INLINE void forced_state(const Step<Real> &s, Index t) {
   const Shape &h = s.shape;
-  if (t == 0) return start(s.b.forced, s.b.x, h);
-  const Real *z = s.b.z + (t - 1) * h.latent * h.lanes, *x = s.b.x + t * h.observed * h.lanes;
+  if (t == 0) return start(s.b.forced, s.b.seen, h);
+  const Real *z = s.b.z + (t - 1) * h.latent * h.lanes, *x = s.b.seen + t * h.observed * h.lanes;
   const Real *alpha = s.alpha + t * h.latent;
   s.gaps ? force<true>(s.b.forced, z, x, alpha, h) : force<false>(s.b.forced, z, x, alpha, h);
 }
@@ -120,7 +120,7 @@ template <class Real> INLINE void back_through_state(const Step<Real> &s, Index 
     const Real rest = 1 - alpha[m];
     store<Real>(b.next_carry + i, rest == 0 ? Vector<Real>{} : rest * (A[m] * load<Real>(b.carry + i) + sum));
   });
-  if (s.gaps) back_through_gaps(b.next_carry, b.x + t * h.observed * h.lanes, own, h);
+  if (s.gaps) back_through_gaps(b.next_carry, b.seen + t * h.observed * h.lanes, own, h);
 }
 
 template <class Real> static void collect_vectors(const Step<Real> &s) {
@@ -186,9 +186,14 @@ INLINE Shape shape_of(const StepArguments &a) {
 
 // Windows, forward, backward, matching. A batch all of whose targets are missing has loss and gradient zero.
 template <class Real, class Unit> static void differentiate(StepArguments &a, Step<Real> &s, Real *live, Unit unit) {
-  const Real *series = (const Real *)a.series;
-  gather(s.b.x, s.shape, series, s.gaps ? (const Real *)a.filled : series, a.starts);
-  if (s.gaps) s.targets = (double)present_targets(s.b.x, s.shape);
+  gather(s.b.x, s.shape, (const Real *)a.series, a.starts);
+  if (s.gaps) {
+    gather(s.b.seen, s.shape, (const Real *)a.seen, a.starts);
+    begin(s.b.seen, s.shape);
+    s.targets = (double)present_targets(s.b.x, s.shape);
+  } else {
+    s.b.seen = s.b.x;
+  }
   clear(s, live);
   a.loss = 0, a.penalty = 0;
   if (s.targets > 0) {
@@ -207,7 +212,7 @@ template <class Real> static Index train(StepArguments &a) {
   Real *live = (Real *)a.work, *parameters = (Real *)a.parameters, *gradient = (Real *)a.gradient;
   const double targets = (double)a.steps * (double)a.observed * (double)a.batch;
   Step<Real> s = {shape, {parameters, shape}, {gradient, shape}, {live + shape.lanes, shape}, (const Real *)a.alpha,
-                  a.filled != nullptr, targets};
+                  a.seen != nullptr, targets};
   pack_weights(s);
   const Real square = (Real)(a.smoothing * a.smoothing);  // may vanish in single precision
   if (square > 0)

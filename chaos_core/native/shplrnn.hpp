@@ -23,7 +23,8 @@ template <class Real> struct Parameters {
 template <class Real> struct Buffers {
   Index chunk, stride;                      // time steps per product of weight gradients; length of a factor's row
   bool keep;                                // hidden layer stored for all t
-  Real *x, *z, *hidden, *clipped, *forced;  // windows; states z_1 .. z_T; u; a; z~
+  Real *x, *seen;                           // windows: targets, and what forces the state; one and the same without gaps
+  Real *z, *hidden, *clipped, *forced;      // states z_1 .. z_T; u; a; z~
   Real *carry, *next_carry;                 // dloss/dz of the step at hand and of the one before it
   Real *factor_z, *factor_forced, *factor_clipped, *factor_hidden;  // factors of the weight gradients, [unit][pair]
   Real *sum_A, *sum_h1, *sum_h2;            // gradients of the vectors, still spread over the lanes of one vector
@@ -37,7 +38,8 @@ template <class Real> struct Buffers {
     stride = chunk * s.lanes + 16;  // + 16: rows exactly a power of two apart would fall on the same cache lines
     keep = M > RECOMPUTE_UP_TO;
     Arena<Real> arena{memory, 0};
-    x = arena.take((s.steps + 1) * s.observed * s.lanes), z = arena.take(s.steps * state);
+    x = arena.take((s.steps + 1) * s.observed * s.lanes), seen = arena.take((s.steps + 1) * s.observed * s.lanes);
+    z = arena.take(s.steps * state);
     hidden = arena.take((keep ? s.steps : 1) * L * s.lanes), clipped = arena.take(L * s.lanes);
     forced = arena.take(state), carry = arena.take(state), next_carry = arena.take(state);
     factor_z = arena.take(M * stride), factor_forced = arena.take(M * stride);

@@ -12,7 +12,7 @@ struct StepArguments {
   double match_weight;                            // of the mean squared distance of the Jacobians
   double loss, penalty, gradient_norm;            // written
   const void *series;                             // (rows, observed)
-  const void *filled;                             // the same without gaps, where `series` may have NaN; else null
+  const void *seen;                               // what may force the state, where `series` may have NaN; else null
   const Index *starts;                            // (batch,) first row of each window of steps + 1 rows
   const void *alpha;                              // (steps, latent)
   const void *match_points, *match_slopes;        // (points, latent), (points, latent, latent)

@@ -8,15 +8,20 @@ struct Shape {
   Index batch, lanes, steps, latent, hidden, observed;
 };
 
-// x[t][n][lane] for t = 0 .. steps; the row t = 0, on which the window starts, comes from `first`, which has no gaps.
-// Padding lanes repeat the first window: they must stay finite, and their error is set to zero.
-template <class Real>
-static void gather(Real *x, const Shape &s, const Real *series, const Real *first, const Index *starts) {
+// x[t][n][lane] for t = 0 .. steps. Padding lanes repeat the first window: they must stay finite, and their error is set
+// to zero.
+template <class Real> static void gather(Real *x, const Shape &s, const Real *series, const Index *starts) {
   for (Index t = 0; t <= s.steps; t++)
     for (Index lane = 0; lane < s.lanes; lane++) {
-      const Real *row = (t ? series : first) + (starts[lane < s.batch ? lane : 0] + t) * s.observed;
+      const Real *row = series + (starts[lane < s.batch ? lane : 0] + t) * s.observed;
       for (Index n = 0; n < s.observed; n++) x[(t * s.observed + n) * s.lanes + lane] = row[n];
     }
+}
+
+// A window must start somewhere: entries of its first row that nothing is known of become zero, the mean.
+template <class Real> static void begin(Real *seen, const Shape &s) {
+  for (Index i = 0; i < s.observed * s.lanes; i++)
+    if (seen[i] != seen[i]) seen[i] = 0;
 }
 
 // How many entries of x are targets and there.
@@ -29,7 +34,7 @@ template <class Real> static Index present_targets(const Real *x, const Shape &s
 
 // forced = (1 - alpha) z + alpha d, unit by unit, with d = (x, 0): units beyond the observed ones have the datum zero.
 // Full and no forcing copy, so that a state that ran away (inf) cannot reach a forced step as 0 * inf = NaN.
-// GAPS: where the datum is missing the unit keeps its own value.
+// GAPS: where the datum is NaN the unit keeps its own value.
 template <bool GAPS, class Real>
 INLINE void force(Real *forced, const Real *z, const Real *x, const Real *alpha, const Shape &s) {
   for (Index m = 0; m < s.latent; m++) {

@@ -58,14 +58,14 @@ class Case:
     cell: ClippedShPLRNN
     params: dict[str, Floats]
     x: Floats
-    filled: Floats
+    seen: Floats
     starts: Ints
     matching: Matching | None
     rows: Ints | None
 
     def step(self, **options: object) -> NativeStep:
         """The native training of this case."""
-        words = {"filled": self.filled, "matching": self.matching} | options
+        words = {"seen": self.seen, "matching": self.matching} | options
         return NativeStep(self.cell, self.x, self.params, **words)  # type: ignore[arg-type]
 
 
@@ -86,14 +86,16 @@ def case(
     drawn = draw(cell.parameters(), rng)
     params = {name: array + 0.1 * rng.standard_normal(array.shape) for name, array in drawn.items()}
     params["A"] *= 0.5
-    filled = rng.standard_normal((ROWS, sizes.observed))
-    x = np.where(rng.random(filled.shape) < missing, np.nan, filled)
+    whole = rng.standard_normal((ROWS, sizes.observed))
+    x = np.where(rng.random(whole.shape) < missing, np.nan, whole)
+    bridge = rng.random(whole.shape) < 0.5
+    seen = np.where(np.isfinite(x) | bridge, whole, np.nan)
     starts = rng.integers(0, ROWS - sizes.steps, sizes.batch)
     points = rng.standard_normal((30, sizes.latent))
     slopes = np.eye(sizes.latent) + rng.standard_normal((30, sizes.latent, sizes.latent))
     matching = Matching(points, slopes, 0.3) if matched else None
     rows = rng.integers(0, 30, matched) if matched else None
-    return Case(sizes, cell, params, x, filled, starts, matching, rows)
+    return Case(sizes, cell, params, x, seen, starts, matching, rows)
 
 
 def mask(forcing: AnyForcing, sizes: Sizes) -> Floats:
@@ -110,8 +112,8 @@ def twin_loss(of: Case, params: Mapping[str, torch.Tensor], alpha: Floats, start
     """The squared error of a batch by the reference scan: the sum over the targets that are there, by their number."""
     rows = (of.starts if starts is None else starts)[:, None] + np.arange(of.sizes.steps + 1)
     present = torch.as_tensor(np.isfinite(of.x[rows]))
-    x = torch.as_tensor(of.filled[rows])
-    z = scan_with_gaps(of.cell, ZEROS, params, x[:, :-1], present[:, :-1], alpha)
+    x, seen = torch.as_tensor(of.x[rows]), torch.as_tensor(of.seen[rows][:, :-1])
+    z = scan_with_gaps(of.cell, ZEROS, params, seen.nan_to_num(), seen.isfinite(), alpha)
     error = (ZEROS.predict(params, z, of.sizes.observed) - x[:, 1:])[present[:, 1:]]
     return (error**2).sum() / max(len(error), 1)
 

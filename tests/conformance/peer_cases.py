@@ -23,6 +23,11 @@ Arrays: TypeAlias = dict[str, Floats]
 Tensors: TypeAlias = dict[str, torch.Tensor]
 
 
+def kind_of(part: Cell | Observation | Forcing) -> str:
+    """Its key in the registry."""
+    return str(part.model_dump()["kind"])
+
+
 @dataclass(frozen=True)
 class Case:
     """One cell under one forcing.
@@ -122,7 +127,7 @@ def ours(of: Case, signals: Signals = inferred) -> Run:
     z = scan(of.cell, p, z0, signals(of, p, x[:, :-1]), of.mask())
     predicted = of.observation.predict(p, z, of.observed)
     loss = (predicted - x[:, 1:]).square().mean()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     gradients = {name: np.zeros(v.shape) if v.grad is None else v.grad.numpy() for name, v in p.items()}
     seen = z.detach().numpy()[..., : of.cell.latent]
     return Run(seen, predicted.detach().numpy(), loss.item(), gradients)
@@ -136,7 +141,7 @@ def spelled(peer: str, of: Case, p: Mapping[str, Floats], *, slopes: bool = True
     alrnn, dynamix: the hidden units' start is a part of a larger B, whose other columns are overwritten by the data.
     """
     n = of.observed
-    kind = str(of.cell.model_dump()["kind"])
+    kind = kind_of(of.cell)
     if peer in ("alrnn", "dynamix"):
         own = {name: value for name, value in p.items() if name != "L"}
         return own | {"B": np.concatenate([np.zeros((n, n)), p["L"].T], axis=1)}

@@ -76,7 +76,7 @@ def test_a_bounded_cell_is_kept_within_its_limit_by_writing_into_the_views_of_th
 ) -> None:
     plain = case(SMALL, bounded=True, **variant)
     growing = 1.01 ** np.arange(ROWS)[:, None] * np.array([1.0, -1.0, 0.5])
-    words = {"filled": growing, "x": np.where(np.isnan(plain.x), np.nan, growing)}
+    words = {"seen": growing, "x": np.where(np.isnan(plain.x), np.nan, growing)}
     of = Case(**{**vars(plain), **words, "params": plain.params | {"A": np.array([0.99, 0.98, 0.97, 0.96])}})
     step = of.step(optimiser="radam")
     train_side_by_side(of, step, torch.optim.RAdam(list(trainable(of.params).values())), None)
@@ -104,26 +104,27 @@ def test_a_missing_entry_is_forced_by_no_mask_and_its_unit_goes_on_from_where_it
     of = case(sizes)
     holed = of.x.copy()
     holed[2, 0] = np.nan
-    step = Case(**{**vars(of), "x": holed}).step()
-    alpha, bind, z = np.ones((4, 2)), of.cell.bind(trainable(of.params)), torch.as_tensor(of.filled[0])
+    step = Case(**{**vars(of), "x": holed, "seen": holed}).step()
+    alpha, bind, z = np.ones((4, 2)), of.cell.bind(trainable(of.params)), torch.as_tensor(of.seen[0])
     errors = []
     for t in range(4):
         if t:
-            z = torch.where(torch.as_tensor(np.isnan(holed[t])), z, torch.as_tensor(of.filled[t]))
+            z = torch.where(torch.as_tensor(np.isnan(holed[t])), z, torch.as_tensor(of.seen[t]))
         z = bind(z).detach()
         errors.append((z.numpy() - holed[t + 1]) ** 2)
     expected = np.nansum(errors) / 7
     assert step.loss_and_gradient(np.array([0]), alpha)[0] == pytest.approx(expected, rel=1e-12)
 
 
-def test_only_the_first_row_of_a_window_is_taken_from_the_filled_series() -> None:
+def test_a_bridged_entry_forces_but_is_no_target() -> None:
     of = case(SMALL, missing=0.2)
-    other = np.where(np.isnan(of.x), of.filled + 7.0, of.filled)
-    starts = np.flatnonzero(np.isfinite(of.x).all(1))[:5]
-    one, two = of.step(), of.step(filled=other)
-    assert one.loss_and_gradient(starts, ALPHA)[0] == two.loss_and_gradient(starts, ALPHA)[0]
-    gap = np.flatnonzero(np.isnan(of.x).any(1))[:5]
-    assert one.loss_and_gradient(gap, ALPHA)[0] != two.loss_and_gradient(gap, ALPHA)[0]
+    gap = np.isnan(of.x) & np.isfinite(of.seen)
+    assert gap.any()
+    one, two = of.step(), of.step(seen=np.where(gap, of.seen + 7.0, of.seen))
+    assert one.loss_and_gradient(of.starts, ALPHA)[0] != two.loss_and_gradient(of.starts, ALPHA)[0]
+    never = np.zeros_like(ALPHA)
+    starts = np.flatnonzero(np.isfinite(of.x[: ROWS - SMALL.steps]).all(1))[: SMALL.batch]
+    assert one.loss_and_gradient(starts, never)[0] == two.loss_and_gradient(starts, never)[0]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -132,9 +133,9 @@ def test_a_window_that_ends_on_the_last_row_reads_nothing_behind_the_data(steps:
     sizes = Sizes(latent=3, hidden=5, observed=3, batch=1, steps=steps)
     of, alpha = case(sizes, **ALL), mask(Sparse(tau=2, anneal_from=None), sizes)
     guarded, guarded_fill = (np.full((ROWS + 50, 3), np.inf, dtype) for _ in range(2))
-    guarded[:ROWS], guarded_fill[:ROWS] = of.x, of.filled
+    guarded[:ROWS], guarded_fill[:ROWS] = of.x, of.seen
     last, rows = np.array([ROWS - 1 - steps]), np.array([29])
-    inside = Case(**{**vars(of), "x": guarded[:ROWS], "filled": guarded_fill[:ROWS]}).step()
+    inside = Case(**{**vars(of), "x": guarded[:ROWS], "seen": guarded_fill[:ROWS]}).step()
     fresh = Case(**{**vars(of), "x": of.x.astype(dtype)}).step()
     for call in range(2):
         loss, gradient = inside.loss_and_gradient(last, alpha, rows)

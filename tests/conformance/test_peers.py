@@ -12,16 +12,15 @@ from chaos_core.forcing.generalized import Generalized
 from chaos_core.forcing.sparse import Sparse
 from tests.conformance import cell_tables
 from tests.conformance.cell_tables import TABLES, below, on_page, peer_line, table
-from tests.conformance.peer_cases import Case, Run, apart, frozen, ours, spelled
-from tests.conformance.peer_rows import KEPT, Julia, Row, julia_cases, kept_run, rows, transcribed
+from tests.conformance.peer_cases import Case, Run, apart, frozen, kind_of, ours, spelled
+from tests.conformance.peer_rows import EXACT, KEPT, Julia, julia_cases, kept_run, rows, transcribed
 
 ROWS = rows()
 ROUNDING = 10.0
-"""How much more than documented another machine's order of additions may make."""
+"""How much more than documented another machine's order of additions may make; an iteration may also stop elsewhere."""
 
-CUT = [
-    (f"{case.case.cell.kind}-{case.case.forcing.kind}", case) for _, case in julia_cases() if case.signals == "frozen"
-]  # type: ignore[attr-defined]
+CUT = [case for _, case in julia_cases() if case.signals == "frozen"]
+REMEDY = f"run: python -m {cell_tables.__name__}"
 
 
 def stripped(line: list[str]) -> list[str]:
@@ -43,22 +42,31 @@ def test_a_cell_under_a_forcing_gives_the_trajectory_and_gradients_of_its_peer(n
     row, said = ROWS[number], documented()[number]
     far = row.measure()
     for found, words in ((far.trajectory, said[5]), (far.gradients, said[6])):
-        assert np.isnan(found) if words == "-" else found <= min(row.limit, ROUNDING * float(words))
+        if words == "-":
+            assert np.isnan(found)
+        else:
+            assert found <= (row.limit if row.limit > EXACT else min(EXACT, ROUNDING * float(words)))
 
 
 def test_the_table_of_peers_holds_every_row_as_it_is() -> None:
     expected = [stripped(peer_line(row, "", "")) for row in ROWS]
-    assert [stripped(line) for line in documented()] == expected
+    assert [stripped(line) for line in documented()] == expected, REMEDY
 
 
 @pytest.mark.parametrize("name", sorted(set(TABLES) - {"peers"}))
 def test_the_other_tables_of_the_page_are_those_of_the_code(name: str) -> None:
-    assert on_page(name) == TABLES[name](), f"run: python -m {cell_tables.__name__}"
+    assert on_page(name) == TABLES[name](), REMEDY
 
 
-def test_every_forcing_and_every_cell_but_two_has_a_peer() -> None:
-    assert {row.cell.split(",")[0] for row in ROWS} == set(CELLS) - {"gru", "lem"}
-    assert {row.forcing.split(",")[0].split(" ")[0] for row in ROWS} == set(FORCINGS)
+def test_nine_cells_and_six_forcings_have_a_peer() -> None:
+    """Two of today's cells have none; a cell that is added may have none."""
+    compared = {row.cell.split(",")[0] for row in ROWS}
+    assert compared <= set(CELLS)
+    assert len(compared) == 9
+    assert not compared & {"gru", "lem"}
+    forced = {row.forcing.split(",")[0].split(" ")[0] for row in ROWS}
+    assert forced <= set(FORCINGS)
+    assert len(forced) == 6
 
 
 def test_every_kept_row_names_a_commit_and_differs_from_all_others() -> None:
@@ -99,7 +107,7 @@ def test_a_gradient_with_the_wrong_sign_of_the_thresholds_would_be_noticed() -> 
     assert apart(found, truth).gradients == pytest.approx(2.0)
 
 
-@pytest.mark.parametrize("julia", [case for _, case in CUT], ids=[name for name, _ in CUT])
+@pytest.mark.parametrize("julia", CUT, ids=lambda one: f"{kind_of(one.case.cell)}-{kind_of(one.case.forcing)}")
 def test_our_gradient_through_the_inverse_is_the_derivative_of_the_whole_loss(julia: Julia) -> None:
     """As the project trains; the Julia code cuts it, and the difference is large."""
     whole = ours(julia.case)
@@ -119,4 +127,3 @@ def test_a_table_keeps_bars_within_a_cell_apart_from_its_own() -> None:
 def test_rows_are_unique() -> None:
     keys = [(row.peer, row.cell, row.forcing, row.read_out, row.remark) for row in ROWS]
     assert len(set(keys)) == len(keys) == len(ROWS)
-    assert all(isinstance(row, Row) for row in ROWS)

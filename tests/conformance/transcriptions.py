@@ -67,7 +67,7 @@ def clipped_shplrnn(p: Words, z: Numbers) -> Numbers:
 
 
 def alrnn(p: Words, z: Numbers, rectified_units: int = 2) -> Numbers:
-    """The last units pass a rectifier, the others go on as they are."""
+    """The last units, two in the case compared here, pass a rectifier; the others go on as they are."""
     linear = len(z) - rectified_units
     return np.asarray(p["A"] * z + p["W"] @ np.concatenate([z[:linear], rectified(z[linear:])]) + p["h"])
 
@@ -168,6 +168,7 @@ def jacobian_of_clipped_shplrnn(p: Words, z: Numbers) -> Numbers:
 
 
 def largest_singular_value(matrix: Numbers) -> float:
+    """The 2-norm."""
     return float(np.linalg.svd(matrix, compute_uv=False)[0])
 
 

@@ -50,7 +50,8 @@ def rows(missing: float = 0.0) -> Rows:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((200, 3)).cumsum(axis=0) / 5
     x[rng.random(x.shape) < missing] = np.nan
-    return Rows(x, (0, 120, 200), np.zeros((200, 0)))
+    seen = np.where(rng.random(x.shape) < 0.5, np.nan_to_num(x), x)
+    return Rows(x, (0, 120, 200), np.zeros((200, 0)), seen)
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.2])

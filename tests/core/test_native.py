@@ -298,8 +298,8 @@ def test_matching_alone_brings_the_jacobian_of_a_smooth_cell_to_its_target() -> 
     turned = np.array([[0.9, -0.3, 0.0], [0.3, 0.9, 0.0], [0.0, 0.0, 0.5]])
     points = np.random.default_rng(6).standard_normal((50, 3))
     target = Matching(points, np.broadcast_to(turned, (50, 3, 3)), 1.0)
-    empty, filled = np.full((20, 3), np.nan), np.zeros((20, 3))
-    step = NativeStep(SMOOTH, empty, parameters(SMOOTH), filled=filled, matching=target)
+    empty, seen = np.full((20, 3), np.nan), np.zeros((20, 3))
+    step = NativeStep(SMOOTH, empty, parameters(SMOOTH), seen=seen, matching=target)
     for _ in range(2000):
         step.update(np.array([0]), np.zeros((1, 3)), 5e-3, np.arange(50))
     assert step.penalty < 0.02
@@ -353,8 +353,7 @@ def test_hidden_units_that_start_at_a_trained_function_of_the_data_are_left_to_t
         ({"optimiser": "sgd"}, "adam, adamw, radam"),
         ({"cell": ClippedShPLRNN(latent=3, hidden=10, inputs=1)}, "external inputs"),
         ({"params": parameters(CELL) | {"L": np.zeros((1, 2))}}, "params hold L"),
-        ({"filled": np.zeros((199, 3))}, "filled must be"),
-        ({"filled": np.full((200, 3), np.nan)}, "filled must be"),
+        ({"seen": np.zeros((199, 3))}, "seen must be"),
         ({"matching": Matching(np.zeros((5, 2)), np.zeros((5, 2, 2)), 0.1)}, "points must be"),
     ],
 )

@@ -56,8 +56,10 @@ def test_a_short_gap_is_left_open_inside_a_run_and_a_long_one_ends_it() -> None:
     assert rows.edges == (0, 40, 60)
     assert not rows.complete
     assert np.flatnonzero(~rows.present[:, 0]).tolist() == [20]
-    assert rows.filled[20, 0] == 20.0
-    assert np.isnan(rows.x[20, 0])
+    assert np.isnan(rows.x[20, 0]) and np.isnan(rows.seen[20, 0]) and not rows.bridged
+    whole = Series(np.arange(float(ROWS)), stretch=broken_series().stretch)
+    bridged = embedded_rows(broken_series(), Scaling((0.0,), (1.0,)), Embedding(), bridged=whole, longest_gap=1)
+    assert np.isnan(bridged.x[20, 0]) and bridged.seen[20, 0] == 20.0 and bridged.bridged
     long = np.arange(60.0)
     long[20:23] = np.nan
     cut = embedded_rows(Series(long, missing="mask"), Scaling((0.0,), (1.0,)), Embedding(), longest_gap=2)
@@ -88,7 +90,6 @@ def test_where_hardly_a_row_is_complete_windows_start_anywhere() -> None:
     x[np.random.default_rng(1).random(x.shape) < 0.2] = np.nan
     rows = embedded_rows(Series(x, missing="mask"), Scaling((0.0,) * 20, (1.0,) * 20), Embedding(), longest_gap=9)
     assert len(rows.starts(30)) == 271
-    assert np.isfinite(rows.filled).all()
 
 
 def test_inputs_stay_beside_their_rows() -> None:

@@ -1,0 +1,52 @@
+"""Adaptive generalized forcing finds a strength that works, where no forcing and full forcing do not."""
+
+import pytest
+
+from chaos_core.analysis import Analysis, analyse
+from chaos_core.errors import Collapsed, Diverged, Exploded
+from chaos_core.pipeline import evaluate
+from chaos_core.planning import plan
+from chaos_core.series import Series
+from chaos_core.spec import Spec
+from chaos_core.systems import lorenz63, with_noise
+from chaos_core.training import Trainer
+
+DEAD = 20.0
+"""Stands in for the D_stsp of a training without a living state."""
+
+
+@pytest.fixture(scope="module")
+def series() -> Series:
+    return with_noise(lorenz63(30_000, 0.01, seed=1), 0.05, seed=2)
+
+
+@pytest.fixture(scope="module")
+def analysis(series: Series) -> Analysis:
+    return analyse(series)
+
+
+def distance(series: Series, analysis: Analysis, forcing: dict[str, object]) -> tuple[float, float | None]:
+    """D_stsp of one training, and alpha at its end."""
+    training = {"updates": 8000, "sequence_length": 200, "batch_size": 16, "validations": 16, "restarts": 0}
+    words = {"cell": {"kind": "clipped_shplrnn", "hidden": 50}, "forcing": forcing, "training": training}
+    trainer = Trainer(series, plan(Spec.model_validate(words), analysis), 0)
+    try:
+        for _ in trainer:
+            pass
+    except (Collapsed, Diverged, Exploded):
+        return DEAD, getattr(trainer._forcing, "alpha", None)
+    found = evaluate(trainer.fitted(), series.split()[2]).d_stsp.value
+    return DEAD if found is None else found, getattr(trainer._forcing, "alpha", None)
+
+
+@pytest.mark.parametrize("estimate", ["product_upper_bound", "arithmetic_mean"])
+def test_a_strength_that_follows_the_jacobians_beats_none_and_all(
+    series: Series, analysis: Analysis, estimate: str
+) -> None:
+    """Hess et al. (2023): alpha = 0 explodes, alpha = 1 learns single steps only; in between lies the optimum."""
+    none, _ = distance(series, analysis, {"kind": "generalized", "alpha": 0.0})
+    full, _ = distance(series, analysis, {"kind": "generalized", "alpha": 1.0})
+    adaptive, alpha = distance(series, analysis, {"kind": "adaptive_generalized", "estimate": estimate})
+    print(f"{estimate}: D_stsp {adaptive:.2f} at alpha {alpha:.3f}; none {none:.2f}, full {full:.2f}")  # noqa: T201
+    assert alpha is not None and 0.0 < alpha < 0.6
+    assert adaptive < 0.5 * min(none, full)
