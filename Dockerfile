@@ -20,7 +20,7 @@ FROM ${PYTHON} AS light-packages
 COPY requirements.lock /
 RUN python -m venv --without-pip /opt/chaos
 RUN --mount=type=cache,target=/root/.cache/pip --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
-    pip --python /opt/chaos install -c /requirements.lock "$(echo /wheels/*.whl)[server]" scipy matplotlib
+    pip --python /opt/chaos install -c /requirements.lock "$(echo /wheels/*.whl)[server]" scipy matplotlib scikit-learn pysindy
 RUN /opt/chaos/bin/python -c "from chaos_core.native import status; found = status(); assert found.level, found.reason"
 
 FROM light-packages AS train-packages
