@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.core.test_driven import damped
 from tests.e2e.conftest import Json, Service, lorenz, until
 
 SPEC = {
@@ -123,3 +124,26 @@ def test_a_baseline_is_a_job_of_its_own(service: Service, dataset_id: str) -> No
     assert {"trajectory.npz", "attractor.png", "attractor.svg"} <= set(found)
     refused = service.http.post("/v1/baselines", json={**body, "spec": {"baseline": {"kind": "oracle"}}})
     assert (refused.status_code, refused.json()["code"]) == (422, "unknown_kind")
+
+
+def test_a_driven_recording_trains_with_its_stimulus_and_keeps_the_run_under_it(service: Service) -> None:
+    series = damped()
+    lines = ["a,b,light", *(f"{a:.9g},{b:.9g},{u:.9g}" for (a, b), [u] in zip(series.x, series.inputs, strict=True))]
+    fields = {"dt": "1.0", "inputs": "light"}
+    made = service.post("/v1/datasets", files={"file": ("driven.csv", "\n".join(lines).encode())}, data=fields)
+    assert (made["names"], made["input_names"]) == (["a", "b"], ["light"])
+    training = {"updates": 800, "sequence_length": 30, "batch_size": 16, "validations": 4, "clip_norm": 1.0}
+    spec = {
+        "cell": {"kind": "alrnn", "latent": 2, "rectified": 0},
+        "forcing": {"kind": "sparse", "tau": 10},
+        "training": training | {"optimiser": "adam", "learning_rate": 1e-2},
+        "embedding": {"dim": 1},
+    }
+    job = service.finish(service.train(made["id"], spec))
+    assert job["status"] == "succeeded", job["error"]
+    assert job["plan"]["cell"]["inputs"] == 1
+    assert job["scores"]["lambda_ratio"]["value"] is None and "inputs" in job["scores"]["lambda_ratio"]["reason"]
+    stored = np.load(io.BytesIO(service.http.get(f"/v1/trajectories/{job['trajectory_id']}/content").content))["x"]
+    test = series.split()[2].x
+    assert len(stored) == len(test) - 1
+    assert np.abs(stored - test[1:]).mean() < 0.1 * series.x.std()
