@@ -12,7 +12,7 @@ from chaos_core.baselines import BASELINES, Baseline
 from chaos_core.embedding import Embedding
 from chaos_core.errors import DataError, SpecError, TooShort
 from chaos_core.gaps import bridged
-from chaos_core.metrics import Score, Scores, d_h, d_stsp, prediction_error
+from chaos_core.metrics import Score, Scores, d_h, d_stsp, power_spectrum_correlation, prediction_error
 from chaos_core.selection import coordinates, measured, settled
 from chaos_core.series import Series
 from chaos_core.spec import Evaluation
@@ -85,7 +85,9 @@ def compare(
     stsp, hellinger = score_run(piece.x, run, embedding=embedding, noise=added, preset=how.preset)
     ahead = forecaster.ahead(context, rest, how.prediction_steps)
     error = prediction_error(rest, ahead, n=how.prediction_steps, preset=how.preset)
-    return Comparison(Scores(d_stsp=stsp, d_h=hellinger, prediction_error=error), run)
+    correlation = power_spectrum_correlation(piece.x, run, preset=how.preset)
+    scores = Scores(d_stsp=stsp, d_h=hellinger, prediction_error=error, power_spectrum_correlation=correlation)
+    return Comparison(scores, run)
 
 
 def score_baselines(
@@ -114,7 +116,7 @@ def score_baselines(
             found[kind] = comparison.scores
         except (DataError, SpecError) as error:
             none = Score(value=None, floor=None, reason=error.detail)
-            found[kind] = Scores(d_stsp=none, d_h=none, prediction_error=none)
+            found[kind] = Scores(d_stsp=none, d_h=none, prediction_error=none, power_spectrum_correlation=none)
     return found
 
 

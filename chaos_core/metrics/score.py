@@ -43,7 +43,7 @@ class Score(BaseModel):
 
 
 class Scores(BaseModel):
-    """The scores of a trained model on its test piece; JSON-able. A baseline has the first three alone.
+    """The scores of a trained model on its test piece; JSON-able. A baseline has the first four.
 
     Args:
         d_stsp, d_h: geometry and spectra of a long free run.

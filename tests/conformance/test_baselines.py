@@ -203,7 +203,7 @@ def test_a_run_that_escapes_is_reported_by_the_scores_and_raises_nothing(baselin
     growing = Series(2.0 ** (np.arange(900) / 10.0)[:, None] * [1.0, -1.0])
     found = compare(baseline, growing.rows(0, 600), growing.rows(600, 900))
     scores = found.scores.model_dump()
-    assert all((score["value"] is None) == bool(score["reason"]) for score in scores.values())
+    assert all((score["value"] is None) == bool(score["reason"]) for score in scores.values() if score)
     if not np.isfinite(found.run).all():
         assert "not finite" in (found.scores.d_stsp.reason or "")
 
@@ -212,7 +212,8 @@ def test_scores_of_all_kinds_come_by_kind_with_a_value_or_a_reason() -> None:
     found = score_baselines(KNOWN, TEST, baselines=[quick(kind) for kind in BASELINES])
     assert list(found) == list(BASELINES)
     for kind, scores in found.items():
-        for score in (scores.d_stsp, scores.d_h, scores.prediction_error):
+        for score in (scores.d_stsp, scores.d_h, scores.prediction_error, scores.power_spectrum_correlation):
+            assert score is not None
             assert (score.value is None) == (score.reason is not None), kind
     assert "constant" in (found["persistence"].d_h.reason or "")
 
