@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from chaos_core import cells, forcing, losses, observation
 from chaos_core.analysis import Analysis
@@ -56,6 +56,15 @@ def plan(spec: Spec, analysis: Analysis) -> Plan:
     Source: the interval: Mikhaeil, Monfared, Durstewitz (2022), arXiv:2110.07238, eq. 11.
     Differs: a part of their ln 2 / lambda_max, annealed: with short budgets the full time from the start fails.
     """
+    try:
+        return _planned(spec, analysis)
+    except ValidationError as refusal:
+        first = refusal.errors(include_url=False)[0]
+        where = ".".join([refusal.title, *(str(part) for part in first["loc"])])
+        raise Inconsistent(f"{where}: {first['msg'].removeprefix('Value error, ')}", setting=where) from refusal
+
+
+def _planned(spec: Spec, analysis: Analysis) -> Plan:
     notes: list[str] = []
     split = Split() if spec.split == "auto" else spec.split
     embedding = _embedding(spec, analysis, notes)

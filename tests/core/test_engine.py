@@ -131,6 +131,8 @@ def test_a_bound_that_the_cell_does_not_know_is_refused_when_the_plan_is_made(an
         made(analysis, cell={"kind": "gru", "latent": 5}, forcing=scheme)
     with pytest.raises(Inconsistent, match="unit 9"):
         made(analysis, cell=PLRNN, forcing={"kind": "sparse", "units": [9]})
+    with pytest.raises(Inconsistent, match="7 of 3 latent units cannot be rectified"):
+        made(analysis, cell={"kind": "alrnn", "latent": 3, "rectified": 7})
     with pytest.raises(Inconsistent, match="manifold"):
         made(analysis, losses=[{"kind": "manifold"}])
 
