@@ -116,5 +116,14 @@ def test_cells_and_forcings_are_unions_told_apart_by_kind(document: dict[str, An
 
 def test_uploads_are_declared_as_a_form_with_a_file(document: dict[str, Any]) -> None:
     form = _operations(document)["datasets_create"]["requestBody"]["content"]["multipart/form-data"]["schema"]
-    assert set(form["properties"]) == {"file", "name", "dt", "columns", "time_column", "inputs", "stretch_column", "missing"}
+    assert set(form["properties"]) == {
+        "file",
+        "name",
+        "dt",
+        "columns",
+        "time_column",
+        "inputs",
+        "stretch_column",
+        "missing",
+    }
     assert form["required"] == ["file"]
