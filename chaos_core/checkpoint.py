@@ -44,7 +44,7 @@ class State:
         fate: what the last judged free run did, None before the first; decides the verdict at the end.
         forcing: settings of a scheme that adapts, as they are now; None where the plan's still hold.
         clipped: updates whose gradient was clipped.
-        living: update of the last judged state that lived, 0 where none did.
+        died: the first judged update since when no state lived; None while the last one lives.
     """
 
     plan: str
@@ -61,7 +61,7 @@ class State:
     fate: str | None
     forcing: dict[str, Any] | None = None
     clipped: int = 0
-    living: int = 0
+    died: int | None = None
 
 
 def to_bytes(state: State) -> bytes:

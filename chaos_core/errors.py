@@ -263,7 +263,7 @@ class Diverged(RunError):
 
 
 class Exploded(RunError):
-    """The free run left ten times the box of the data; field `update`."""
+    """The free run left ten times the box of the data; `update` of the last look, `since` of the first bad one."""
 
     code = "exploded"
     title = "The free run leaves the data's region"
@@ -271,7 +271,7 @@ class Exploded(RunError):
 
 
 class Collapsed(RunError):
-    """The free run stands still, or shrinks below 20 % of the data's spread; field `update`."""
+    """The free run stands still, or shrinks below 20 % of the data's spread; `update`, `since` as for Exploded."""
 
     code = "collapsed"
     title = "The free run collapses to a point or a small orbit"

@@ -83,7 +83,8 @@ class Trainer:
             wanted = f"the plan is for channels {plan.names} and inputs {plan.input_names}"
             raise Inconsistent(f"{wanted}, the series has {series.names} and {series.input_names}")
         self.plan, self.seed, self.update = plan, seed, 0
-        self.attempt = self._judged = self._clipped = self._living = 0
+        self.attempt = self._judged = self._clipped = 0
+        self._died: int | None = None
         self._series = series.digest()
         train = series.split(**plan.split.model_dump())[0]
         self._scaling = Scaling.of(train)
@@ -198,7 +199,7 @@ class Trainer:
             raise Diverged(f"parameters are not finite at update {self.update}", update=self.update)
         found = self._judge.judge(self._named(flat), None if self._best is None else self._best.score)
         self._fate, self._judged = found.fate, self.update
-        self._living = self.update if found.fate is Fate.LIVING else self._living
+        self._died = None if found.fate is Fate.LIVING else self._died or self.update
         better = self._is_better(found)
         if better and found.score is not None and found.d_stsp is not None and found.d_h is not None:
             self._best = Best(flat, self.update, found.d_stsp, found.d_h, found.score)
@@ -224,17 +225,10 @@ class Trainer:
         where = (
             f"none of the {self.plan.training.validations} judged states lives; the last one at update {self.update}"
         )
+        when = {"update": self.update, "since": self._died}
         if self._fate is Fate.COLLAPSED:
-            return Collapsed(f"{where} comes to rest, or shrinks to a small orbit, in a free run", update=self.update)
-        return Exploded(f"{where} leaves ten times the box of the data in a free run", update=self.update)
-
-    @property
-    def died(self) -> int | None:
-        """The first judged update since when no state lived; None while the last one lives, or before the first."""
-        if not self._judged or self._fate is Fate.LIVING:
-            return None
-        spacing = self.plan.training.updates / self.plan.training.validations
-        return round((math.floor(self._living / spacing + 0.5) + 1) * spacing)
+            return Collapsed(f"{where} comes to rest, or shrinks to a small orbit, in a free run", **when)
+        return Exploded(f"{where} leaves ten times the box of the data in a free run", **when)
 
     def checkpoint(self) -> bytes:
         """The whole state between two events; `Trainer(series, plan, seed, state)` goes on from it, on a CPU to the
@@ -244,7 +238,7 @@ class Trainer:
         fate = None if self._fate is None else self._fate.value
         head = (self.plan.digest(), self._series, self.seed, self.update, self.attempt, self._judged)
         forcing = None if self._forcing == self.plan.forcing else self._forcing.model_dump(mode="json")
-        tail = (dict(generator), self._best, fate, forcing, self._clipped, self._living)
+        tail = (dict(generator), self._best, fate, forcing, self._clipped, self._died)
         return checkpoint.to_bytes(State(*head, flat, first, second, *tail))
 
     def _restore(self, state: State) -> None:
@@ -254,7 +248,7 @@ class Trainer:
         self.update, self.attempt, self._judged = state.update, state.attempt, state.judged
         self._engine.restore(state.flat, state.first_moment, state.second_moment, self._done)
         self._rng.bit_generator.state = state.generator
-        self._best, self._clipped, self._living = state.best, state.clipped, state.living
+        self._best, self._clipped, self._died = state.best, state.clipped, state.died
         if state.forcing is not None:
             self._forcing = type(self.plan.forcing).model_validate(state.forcing)
         self._fate = None if state.fate is None else Fate(state.fate)

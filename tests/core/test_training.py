@@ -127,6 +127,7 @@ def test_a_training_without_a_living_state_does_not_end_as_a_success(series: Ser
     with pytest.raises((Collapsed, Exploded)) as caught:
         list(trainer)
     assert caught.value.fields["update"] == trainer.update == trainer.total == 3
+    assert caught.value.fields["since"] == 1, "it has been dead from the first look on"
     with pytest.raises((Collapsed, Exploded)):
         trainer.fitted()
 
