@@ -140,8 +140,8 @@ class TorchEngine(Engine):
         decay = plan.training.weight_decay
         self._optimiser = OPTIMISERS[plan.training.optimiser]([self._flat], weight_decay=decay)
         self._offsets = torch.arange(plan.training.sequence_length + 1, device=device)
-        ground = _ground(plan, rows, slopes, self._tensor) if plan.losses else None
-        self._terms = [(loss.weight, loss.bind(ground)) for loss in plan.losses if ground is not None]
+        ground = _ground(plan, rows, slopes, self._tensor)
+        self._terms = [(loss.weight, loss.bind(ground)) for loss in plan.losses]
 
     def _tensor(self, array: Array) -> torch.Tensor:
         return torch.as_tensor(np.asarray(array), dtype=self._dtype, device=self.device)
@@ -178,7 +178,7 @@ class TorchEngine(Engine):
             z = scan_with_gaps(cell, observation, p, seen, self._known[rows[:, :-1]], batch.alpha, s)
         predicted = observation.predict(p, z, x.shape[2])
         error = mse(predicted, x[:, 1:], None if present is None else present[:, 1:])
-        return Pass(p, x, present, d, s, z, predicted, batch.progress, batch.rng), error
+        return Pass(p, x, present, z, predicted, batch.progress, batch.rng), error
 
     def _noisy(self, x: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
         level = self._plan.training.input_noise
@@ -212,12 +212,8 @@ class TorchEngine(Engine):
 
 def _ground(plan: Plan, rows: Rows, slopes: DataSlopes, tensor: Callable[[Array], torch.Tensor]) -> Ground:
     whole = rows.present.all(axis=1)
-    breaks = np.zeros(max(0, len(rows.x) - 1), bool)
-    breaks[[edge - 1 for edge in rows.edges[1:-1]]] = True
-    kept = np.flatnonzero(whole)
-    follows = (np.diff(kept) == 1) & ~breaks[kept[:-1]]
     exponent = None if plan.lambda_per_step is None else plan.lambda_per_step[0]
-    return Ground(plan.cell, plan.observation, rows.x[kept], follows, exponent, slopes, tensor)
+    return Ground(plan.cell, plan.observation, rows.x[whole], exponent, slopes, tensor)
 
 
 def layout(cell: Cell, observation: Observation, observed: int) -> dict[str, Param]:

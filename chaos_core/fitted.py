@@ -71,11 +71,6 @@ class Fitted:
         """Channels that the cell sees: N times the embedding dimension."""
         return self.channels * self.embedding.dim
 
-    @property
-    def bound(self) -> float | None:
-        """A number below which every undriven orbit is proven to fall, in units of z; None where there is no proof."""
-        return self.cell.bound(self.params)
-
     def drive(self, u: Any) -> Floats | None:
         """External inputs (..., K) in data units as the cell sees them; None for an autonomous cell.
 

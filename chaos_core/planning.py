@@ -15,7 +15,6 @@ from chaos_core.cells import AnyCellSpec, Cell
 from chaos_core.embedding import Embedding
 from chaos_core.errors import Inconsistent, SpecTooLarge, TooShort
 from chaos_core.forcing import AnyForcingSpec, Forcing
-from chaos_core.initialise import draw
 from chaos_core.losses import Loss
 from chaos_core.observation import Observation
 from chaos_core.refusal import native_refusal
@@ -174,13 +173,7 @@ def _suggested_tau(cell: Cell, analysis: Analysis) -> int:
 def _forcing(spec: Spec, tau: int, cell: Cell) -> Forcing:
     asked = _FORCING_SPEC.validate_python({"kind": "sparse"}) if spec.forcing == "auto" else spec.forcing
     scheme = forcing.fill(asked, tau=tau)
-    beyond = [unit for unit in scheme.units or () if unit >= cell.state_size]
-    if beyond:
-        detail = f"unit {beyond[0]} cannot be forced: the state has the units 0 to {cell.state_size - 1}"
-        raise Inconsistent(detail, units=beyond)
-    if scheme.needs_slope_bound and cell.slope_bound(draw(cell.parameters(), np.random.default_rng(0))) is None:
-        kind = getattr(cell, "kind", "")
-        raise Inconsistent(f"no bound of the Jacobian is known for the cell {kind}; choose another estimate", cell=kind)
+    scheme.check(cell)
     return scheme
 
 
@@ -270,7 +263,7 @@ def _interval(spec: Spec, analysis: Analysis, cell: Cell, scheme: Forcing, notes
         source, why = "client", "the client chose it"
     elif time is not None:
         source, kind = "lambda_max", getattr(cell, "kind", "cell")
-        why = f"ln 2 / lambda_max = {time:.1f} steps; a {kind} learns best when it ends at {tau}"
+        why = f"ln 2 / lambda_max = {time:.1f} steps; a {kind} learns best with up to {tau} steps between forced states"
     else:
         source = "fallback"
         why = (

@@ -279,17 +279,18 @@ class Scaling:
         """Mean and standard deviation of each channel over the entries that are there."""
         mean = np.nanmean(series.x, axis=0)
         std = np.nanstd(series.x, axis=0)
-        flat = np.flatnonzero(std <= 1e-12 * np.maximum(1e-300, np.abs(mean)))
+        flat = np.flatnonzero(_is_flat(mean, std))
         if flat.size:
             name = series.names[int(flat[0])]
             raise ConstantChannel(f"column '{name}' does not vary in the training piece", column=name)
         return cls(tuple(mean.tolist()), tuple(std.tolist()))
 
     @classmethod
-    def of_inputs(cls, series: Series) -> Self:
-        """The same of the external inputs; one that does not vary is only shifted."""
-        std = series.inputs.std(axis=0)
-        return cls(tuple(series.inputs.mean(axis=0).tolist()), tuple(np.where(std > 0, std, 1.0).tolist()))
+    def of_rows(cls, *pieces: Floats) -> Self:
+        """The same over pieces (T_i, N) without gaps, such as external inputs; a flat channel is only shifted."""
+        x = np.concatenate(pieces)
+        mean, std = x.mean(axis=0), x.std(axis=0)
+        return cls(tuple(mean.tolist()), tuple(np.where(_is_flat(mean, std), 1.0, std).tolist()))
 
     def apply(self, x: Floats) -> Floats:
         """Data units to scaled units, (..., N) to (..., N)."""
@@ -300,3 +301,9 @@ class Scaling:
         """Scaled units to data units, (..., N) to (..., N)."""
         restored: Floats = x * np.asarray(self.std) + np.asarray(self.mean)
         return restored
+
+
+def _is_flat(mean: Floats, std: Floats) -> Flags:
+    """Whether a channel varies by no more than the rounding of its mean."""
+    flat: Flags = std <= 1e-12 * np.maximum(1e-300, np.abs(mean))
+    return flat

@@ -88,7 +88,7 @@ class Trainer:
         self._series = series.digest()
         train = series.split(**plan.split.model_dump())[0]
         self._scaling = Scaling.of(train)
-        self._input_scaling = Scaling.of_inputs(train) if plan.cell.inputs else None
+        self._input_scaling = Scaling.of_rows(train.inputs) if plan.cell.inputs else None
         whole, longest_gap = bridged(series)
         test, *known = reversed(whole.split(**plan.split.model_dump()))
         held_out, rows = (self._rows(part) for part in known)

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 from pydantic import Field
 
 from chaos_core.baselines.base import Baseline, Forecaster
-from chaos_core.baselines.parroting import parrot, parrot_ahead
 from chaos_core.registry import find
 
-__all__ = ["BASELINES", "AnyBaseline", "Baseline", "Forecaster", "parrot", "parrot_ahead"]
+__all__ = ["BASELINES", "AnyBaseline", "Baseline", "Forecaster"]
 
 BASELINES: dict[str, type[Baseline]] = find(__name__, __path__, Baseline)
 """By kind. `BASELINES[kind]()` has the settings that are compared where nobody asks for others."""

@@ -15,10 +15,10 @@ from pydantic import BaseModel
 
 from chaos_core.embedding import Embedding
 from chaos_core.errors import BadShape, BadStep, EmptyData, Inconsistent, NotFinite, NotReal, TooShort
-from chaos_core.series import MIN_ROWS, Scaling
+from chaos_core.series import MIN_ROWS
 from chaos_core.typing import Floats
 
-__all__ = ["PLAIN", "Baseline", "Forecaster", "StateForecaster", "as_pieces", "rows_of", "scaling_of"]
+__all__ = ["PLAIN", "Baseline", "Forecaster", "StateForecaster", "as_pieces", "rows_of"]
 
 PLAIN = Embedding()
 """The channels themselves are the state."""
@@ -222,11 +222,3 @@ def as_pieces(x: Any) -> list[Floats]:
         detail = f"the longest uninterrupted piece has {longest} rows; at least {MIN_ROWS} are needed"
         raise TooShort(detail, rows=longest, rows_needed=MIN_ROWS)
     return pieces
-
-
-def scaling_of(pieces: Sequence[Floats]) -> Scaling:
-    """Mean and standard deviation of each channel over all pieces; a constant channel is only shifted."""
-    x = np.concatenate(pieces)
-    mean, std = x.mean(axis=0), x.std(axis=0)
-    flat = std <= 1e-12 * np.maximum(1e-300, np.abs(mean))
-    return Scaling(tuple(mean.tolist()), tuple(np.where(flat, 1.0, std).tolist()))

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
-from chaos_core.baselines.base import Baseline, Forecaster, StateForecaster, scaling_of
+from chaos_core.baselines.base import Baseline, Forecaster, StateForecaster
 from chaos_core.baselines.delays import delay_forecaster, increments
 from chaos_core.baselines.monomials import Monomials
 from chaos_core.baselines.readout import MOST_NUMBERS, RIDGES, Readout, latest, ridge_readouts, searched
@@ -63,7 +63,7 @@ class NGRC(Baseline, frozen=True):
     def learn(self, pieces: list[Floats], dt: float | None, embedding: Embedding) -> Forecaster:
         """Ridge regression of increments on monomials of delay coordinates."""
         del dt
-        scaling = scaling_of(pieces)
+        scaling = Scaling.of_rows(*pieces)
 
         def make(some: Sequence[Floats], settings: Sequence[tuple[Shape, float]]) -> list[StateForecaster]:
             found = []

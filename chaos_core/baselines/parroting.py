@@ -1,23 +1,21 @@
 """Context parroting: find where the series has been before, and repeat what followed then."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from chaos_core.baselines.base import Baseline, Forecaster, rows_of, scaling_of
+from chaos_core.baselines.base import Baseline, Forecaster
 from chaos_core.embedding import Embedding, delay_embed
 from chaos_core.errors import TooShort
+from chaos_core.series import Scaling
 from chaos_core.typing import Floats
 
-__all__ = ["WINDOW", "Parroting", "parrot", "parrot_ahead"]
+__all__ = ["Parroting"]
 
 WINDOW = 10
 """Rows that are compared; short enough to find a near match, long enough to tell rising from falling."""
-
-LEAST_ROWS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,67 +90,9 @@ class Parroting(Baseline, frozen=True):
     def learn(self, pieces: list[Floats], dt: float | None, embedding: Embedding) -> Forecaster:
         """Keeps the pieces."""
         del dt, embedding
-        return _forecaster(pieces, self.window)
-
-
-def parrot(context: Any, steps: int, *, window: int = WINDOW) -> Floats:
-    """Continues a series from what it did before, see `Parroting`: library and context are one.
-
-    Args:
-        context: (T, N) or (T,) observations in any unit.
-        steps: rows to generate.
-        window: rows to compare; at most a quarter of the context is used.
-
-    Returns:
-        (steps, N), row 0 being the first step after the context.
-
-    Raises:
-        TooShort: fewer than 4 rows.
-        NotFinite, BadShape, NotReal: the context holds a gap or text, or has more than two axes.
-
-    Source: as `Parroting`.
-    """
-    x = _long_enough(context)
-    return _forecaster([x], window).run(x, steps)
-
-
-def parrot_ahead(context: Any, x: Any, n: int, *, window: int = WINDOW) -> Floats:
-    """Forecasts every row of a test piece n steps ahead, each from the best match in the context.
-
-    Args:
-        context: (T, N) or (T,) observations to match against.
-        x: (S, N) or (S,) the piece that follows directly after the context.
-        n: steps ahead.
-        window: rows to compare; at most a quarter of the context is used.
-
-    Returns:
-        (S, N): row t is the forecast of `x[t]` made n steps earlier, as `metrics.prediction_error` wants it; the
-        first n rows are NaN.
-
-    Raises:
-        TooShort: the context has no window with n rows after it.
-        NotFinite, BadShape, NotReal: a series holds a gap or text, or has more than two axes.
-
-    Source: as `Parroting`.
-    """
-    past = _long_enough(context)
-    forecaster = _forecaster([past], window)
-    if len(past) < forecaster.context_rows + n:
-        raise TooShort(f"{len(past)} rows to look back at", rows=len(past), rows_needed=forecaster.context_rows + n)
-    return forecaster.ahead(past, x, n)
-
-
-def _long_enough(context: Any) -> Floats:
-    x = rows_of(context)
-    if len(x) < LEAST_ROWS:
-        raise TooShort(f"{len(x)} rows to look back at", rows=len(x), rows_needed=LEAST_ROWS)
-    return x
-
-
-def _forecaster(pieces: Sequence[Floats], window: int) -> ParrotForecaster:
-    width = max(1, min(window, max(map(len, pieces)) // 4))
-    spread = np.asarray(scaling_of(pieces).std)
-    return ParrotForecaster(pieces[0].shape[1], width, tuple(pieces), spread)
+        width = max(1, min(self.window, max(map(len, pieces)) // 4))
+        spread = np.asarray(Scaling.of_rows(*pieces).std)
+        return ParrotForecaster(pieces[0].shape[1], width, tuple(pieces), spread)
 
 
 def _distances(scaled: Floats, goal: Floats, future: int) -> Floats:

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from chaos_core.baselines.base import Baseline, Forecaster, StateForecaster, scaling_of
+from chaos_core.baselines.base import Baseline, Forecaster, StateForecaster
 from chaos_core.baselines.readout import MOST_NUMBERS, RIDGES, Readout, latest, ridge_readouts, searched
 from chaos_core.embedding import Embedding
 from chaos_core.errors import TooShort
@@ -96,7 +96,7 @@ class Reservoir(Baseline, frozen=True):
     def learn(self, pieces: list[Floats], dt: float | None, embedding: Embedding) -> Forecaster:
         """Drives the network along each piece and solves for the read-out."""
         del dt, embedding
-        scaling = scaling_of(pieces)
+        scaling = Scaling.of_rows(*pieces)
 
         def make(some: Sequence[Floats], settings: Sequence[tuple[Shape, float]]) -> list[StateForecaster]:
             scaled = [scaling.apply(piece) for piece in latest(some, MOST_NUMBERS // self.units)]

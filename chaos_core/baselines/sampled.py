@@ -7,10 +7,11 @@ from typing import ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from chaos_core.baselines.base import Baseline, Forecaster, StateForecaster, scaling_of
+from chaos_core.baselines.base import Baseline, Forecaster, StateForecaster
 from chaos_core.baselines.delays import delay_forecaster, increments
 from chaos_core.baselines.readout import MOST_NUMBERS, RIDGES, Readout, latest, ridge_readouts, searched
 from chaos_core.embedding import Embedding
+from chaos_core.series import Scaling
 from chaos_core.typing import Floats
 
 __all__ = ["Sampled", "sampled_weights"]
@@ -49,7 +50,7 @@ class Sampled(Baseline, frozen=True):
     def learn(self, pieces: list[Floats], dt: float | None, embedding: Embedding) -> Forecaster:
         """Draws the hidden weights, then solves for the read-out."""
         del dt
-        scaling = scaling_of(pieces)
+        scaling = Scaling.of_rows(*pieces)
 
         def make(some: Sequence[Floats], ridges: Sequence[float]) -> list[StateForecaster]:
             scaled = [scaling.apply(piece) for piece in latest(some, MOST_NUMBERS // self.units)]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from chaos_core.baselines.base import PLAIN, Baseline, Forecaster, StateForecaster, as_pieces, scaling_of
+from chaos_core.baselines.base import PLAIN, Baseline, Forecaster, StateForecaster, as_pieces
 from chaos_core.baselines.monomials import Monomials
 from chaos_core.baselines.readout import MOST_NUMBERS, latest, searched
 from chaos_core.embedding import Embedding, delay_embed
@@ -105,7 +105,7 @@ class Sindy(Baseline, frozen=True):
     def learn(self, pieces: list[Floats], dt: float | None, embedding: Embedding) -> Forecaster:
         """Finds a law in scaled coordinates, with the row as the unit of time."""
         del dt
-        scaling = scaling_of(pieces)
+        scaling = Scaling.of_rows(*pieces)
         monomials = Monomials.of(len(scaling.mean) * embedding.dim, self.degree)
 
         def make(some: Sequence[Floats], choices: Sequence[Choice]) -> list[StateForecaster]:
@@ -134,7 +134,7 @@ class Sindy(Baseline, frozen=True):
         pieces = as_pieces(x)
         forecaster = self.fit(pieces, dt=dt, embedding=embedding)
         assert isinstance(forecaster, StateForecaster) and isinstance(forecaster.step, RungeKutta)
-        scaling = scaling_of(pieces)
+        scaling = Scaling.of_rows(*pieces)
         mean, std = (np.tile(values, embedding.dim) for values in (scaling.mean, scaling.std))
         return forecaster.step.law.in_units(mean, std, 1.0 if dt is None else dt)
 

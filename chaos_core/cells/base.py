@@ -13,22 +13,27 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, Field
 
+from chaos_core.auto import chosen
 from chaos_core.typing import Map, NumpyParams, Param, Params, Tensor
 
-__all__ = ["MOST_INPUTS", "MOST_UNITS", "USUAL_SHARE", "Cell", "Param"]
+__all__ = ["LARGEST_MEMORY", "MOST_INPUTS", "MOST_UNITS", "USUAL_SHARE", "Cell", "Param"]
 
 MOST_UNITS = 4096
 """Largest number of latent or hidden units: a slip of the pen shall not ask for gigabytes."""
 
 MOST_INPUTS = 256
 
+USUAL_LATENT = 30
 USUAL_SHARE = 1 / 3
+
+LARGEST_MEMORY = 0.9999
+"""Bound on |A| of a bounded cell: a memory of ten thousand steps, longer than any window."""
 
 
 class Cell(BaseModel, ABC, frozen=True, extra="forbid"):
     """Abstract: the settings of a recurrent map z -> F(z) and the map itself.
 
-    A final class adds `kind: Literal[...]`, its own settings, and the four abstract methods. External inputs u_t
+    A final class adds `kind: Literal[...]`, its own settings, and the three abstract methods. External inputs u_t
     enter every cell as C u_t beside its bias.
     """
 
@@ -101,15 +106,20 @@ class Cell(BaseModel, ABC, frozen=True, extra="forbid"):
         """
 
     @classmethod
-    @abstractmethod
     def fill(cls, partial: dict[str, Any], *, observed: int, embedded: bool) -> Self:
         """The settings with a value for each field that is absent or "auto"; what the client gave always wins.
+
+        Unless a cell says otherwise 30 latent units, as Mikhaeil et al. (2022) took for all their systems, or one for
+        each channel where there are more: with fewer units than channels the observation could not be inverted and
+        forcing would lose information.
 
         Args:
             partial: the client's words.
             observed: channels that the cell sees, N or N times the embedding dimension.
             embedded: whether those channels are a delay embedding.
         """
+        del embedded
+        return cls(**({"latent": max(USUAL_LATENT, observed)} | chosen(partial)))
 
     @classmethod
     def suggested_tau(cls, predictability_time: float) -> int:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from chaos_core.arrays import shifted
 from chaos_core.auto import chosen
-from chaos_core.cells.base import MOST_UNITS, Cell
+from chaos_core.cells.base import LARGEST_MEMORY, MOST_UNITS, Cell
 from chaos_core.cells.plrnn import centred, diagonal_and_norm, without_diagonal, without_row_means
 from chaos_core.typing import Floats, Map, NumpyParams, Param, Params, Tensor
 
@@ -17,8 +17,6 @@ __all__ = ["ClippedDendPLRNN", "DendPLRNN"]
 
 USUAL_LATENT = 22
 USUAL_BASES = 20
-LARGEST_MEMORY = 0.9999
-"""Bound on |A| of a bounded cell: a memory of ten thousand steps, longer than any window."""
 
 CITATION = (
     "Brenner, Hess, Mikhaeil, Bereska, Monfared, Kuo, Durstewitz (2022), Tractable dendritic RNNs for "

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 from chaos_core.arrays import shifted
-from chaos_core.auto import chosen
 from chaos_core.cells.base import Cell
 from chaos_core.typing import Map, NumpyParams, Param, Params, Tensor
 
 __all__ = ["GRU"]
-
-USUAL_LATENT = 30
 
 
 class GRU(Cell, frozen=True):
@@ -76,9 +73,3 @@ class GRU(Cell, frozen=True):
         candidate = r[..., None] * w[2 * m :] + (v * r * (1 - r))[..., None] * w[:m]
         through = ((1 - q) * (1 - n * n))[..., None] * candidate
         return q.diag_embed() + ((z - n) * q * (1 - q))[..., None] * w[m : 2 * m] + through
-
-    @classmethod
-    def fill(cls, partial: dict[str, Any], *, observed: int, embedded: bool) -> Self:
-        """30 units, as for the other recurrent networks, or one for each channel where there are more."""
-        del embedded
-        return cls(**({"latent": max(USUAL_LATENT, observed)} | chosen(partial)))

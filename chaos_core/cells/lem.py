@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from chaos_core.arrays import concat, shifted
-from chaos_core.auto import chosen
 from chaos_core.cells.base import Cell
 from chaos_core.typing import Map, NumpyParams, Param, Params, Tensor
 
 __all__ = ["LEM"]
-
-USUAL_LATENT = 30
 
 
 class LEM(Cell, frozen=True):
@@ -90,9 +87,3 @@ class LEM(Cell, frozen=True):
         top = concat([y_y + y_after @ v_y, y_after * v_v[..., None, :]])
         bottom = concat([v_y, v_v.diag_embed()])
         return concat([top.mT, bottom.mT]).mT
-
-    @classmethod
-    def fill(cls, partial: dict[str, Any], *, observed: int, embedded: bool) -> Self:
-        """30 units, as for the other recurrent networks, or one for each channel where there are more."""
-        del embedded
-        return cls(**({"latent": max(USUAL_LATENT, observed)} | chosen(partial)))

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from chaos_core.arrays import concat, shifted
-from chaos_core.auto import chosen
 from chaos_core.cells.base import Cell
 from chaos_core.typing import Map, NumpyParams, Param, Params, Tensor
 
 __all__ = ["LSTM"]
-
-USUAL_LATENT = 30
 
 
 class LSTM(Cell, frozen=True):
@@ -87,9 +84,3 @@ class LSTM(Cell, frozen=True):
         top = concat([out_h, (through * f).diag_embed()])
         bottom = concat([memory_h, f.diag_embed()])
         return concat([top.mT, bottom.mT]).mT
-
-    @classmethod
-    def fill(cls, partial: dict[str, Any], *, observed: int, embedded: bool) -> Self:
-        """30 units (Mikhaeil et al., all their systems), or one for each channel where there are more."""
-        del embedded
-        return cls(**({"latent": max(USUAL_LATENT, observed)} | chosen(partial)))

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from chaos_core.arrays import shifted
-from chaos_core.auto import chosen
 from chaos_core.cells.base import USUAL_SHARE, Cell
 from chaos_core.typing import Map, NumpyParams, Param, Params, Tensor
 
 __all__ = ["PLRNN", "MeanCentredPLRNN"]
 
-USUAL_LATENT = 30
 LEAST_TAU = 12
 CITATION = (
     "Durstewitz (2017), A state space approach for piecewise-linear recurrent neural networks for identifying "
@@ -64,15 +62,6 @@ class PLRNN(Cell, frozen=True):
         del s
         on = (z > 0).to(z.dtype)
         return p["A"].diag_embed() + without_diagonal(p["W"]) * on[..., None, :]
-
-    @classmethod
-    def fill(cls, partial: dict[str, Any], *, observed: int, embedded: bool) -> Self:
-        """30 latent units (Mikhaeil et al., all their systems), or one for each channel where there are more.
-
-        With fewer units than channels the observation could not be inverted and forcing would lose information.
-        """
-        del embedded
-        return cls(**({"latent": max(USUAL_LATENT, observed)} | chosen(partial)))
 
     @classmethod
     def suggested_tau(cls, predictability_time: float) -> int:
@@ -126,12 +115,6 @@ class MeanCentredPLRNN(Cell, frozen=True):
         del s
         on = (centred(z) > 0).to(z.dtype)
         return p["A"].diag_embed() + without_row_means(without_diagonal(p["W"]) * on[..., None, :])
-
-    @classmethod
-    def fill(cls, partial: dict[str, Any], *, observed: int, embedded: bool) -> Self:
-        """As for the PLRNN: 30 latent units, or one for each channel where there are more."""
-        del embedded
-        return cls(**({"latent": max(USUAL_LATENT, observed)} | chosen(partial)))
 
     @classmethod
     def suggested_tau(cls, predictability_time: float) -> int:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from chaos_core.arrays import shifted
-from chaos_core.auto import chosen
 from chaos_core.cells.base import Cell
 from chaos_core.typing import Map, NumpyParams, Param, Params, Tensor
 
 __all__ = ["RNN"]
-
-USUAL_LATENT = 30
 
 
 class RNN(Cell, frozen=True):
@@ -57,9 +54,3 @@ class RNN(Cell, frozen=True):
         """diag(1 - z'^2) W."""
         after = self.step(p, z, s)
         return (1 - after * after)[..., :, None] * p["W"]
-
-    @classmethod
-    def fill(cls, partial: dict[str, Any], *, observed: int, embedded: bool) -> Self:
-        """30 units (Mikhaeil et al., all their systems), or one for each channel where there are more."""
-        del embedded
-        return cls(**({"latent": max(USUAL_LATENT, observed)} | chosen(partial)))

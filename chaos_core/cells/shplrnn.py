@@ -9,7 +9,7 @@ from pydantic import Field
 
 from chaos_core.arrays import shifted
 from chaos_core.auto import chosen
-from chaos_core.cells.base import MOST_UNITS, Cell
+from chaos_core.cells.base import LARGEST_MEMORY, MOST_UNITS, Cell
 from chaos_core.typing import Map, NumpyParams, Param, Params, Tensor
 
 __all__ = ["ClippedShPLRNN", "ShPLRNN"]
@@ -17,8 +17,6 @@ __all__ = ["ClippedShPLRNN", "ShPLRNN"]
 FEW_CHANNELS = 4
 HIDDEN_FOR_FEW = 100
 HIDDEN_FOR_MANY = 150
-LARGEST_MEMORY = 0.9999
-"""Bound on |A| of a bounded cell: a memory of ten thousand steps, longer than any window."""
 
 CITATION = (
     "Hess, Monfared, Brenner, Durstewitz (2023), Generalized teacher forcing for learning chaotic dynamics, "

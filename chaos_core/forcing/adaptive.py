@@ -9,6 +9,8 @@ import numpy.typing as npt
 from pydantic import Field, PositiveInt
 
 from chaos_core.auto import chosen
+from chaos_core.cells.base import Cell
+from chaos_core.errors import Inconsistent
 from chaos_core.forcing.base import Forcing, Slopes
 from chaos_core.typing import Floats
 
@@ -61,10 +63,13 @@ class AdaptiveGeneralized(Forcing, frozen=True):
         """False: alpha changes."""
         return False
 
-    @property
-    def needs_slope_bound(self) -> bool:
-        """With the estimate jacobian_upper_bound."""
-        return self.estimate == "jacobian_upper_bound"
+    def check(self, cell: Cell) -> None:
+        """The estimate jacobian_upper_bound wants a cell that knows such a bound."""
+        super().check(cell)
+        if self.estimate == "jacobian_upper_bound" and type(cell).slope_bound is Cell.slope_bound:
+            kind = getattr(cell, "kind", "")
+            detail = f"no bound of the Jacobian is known for the cell {kind}; choose another estimate"
+            raise Inconsistent(detail, cell=kind)
 
     def interval(self, progress: float) -> None:
         """None: every step is forced."""

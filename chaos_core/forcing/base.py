@@ -15,6 +15,8 @@ import numpy as np
 from pydantic import BaseModel, Field, NonNegativeInt, PositiveInt
 
 from chaos_core.auto import chosen
+from chaos_core.cells.base import Cell
+from chaos_core.errors import Inconsistent
 from chaos_core.typing import Floats
 
 __all__ = [
@@ -71,10 +73,12 @@ class Forcing(BaseModel, ABC, frozen=True, extra="forbid"):
         None, description="Latent units that are forced, counted from 0; null: as the scheme says."
     )
 
-    @property
-    def needs_slope_bound(self) -> bool:
-        """Whether `Slopes.bound` is asked for, which some cells do not know."""
-        return False
+    def check(self, cell: Cell) -> None:
+        """Raises Inconsistent where the scheme cannot force this cell; made to be asked before a training."""
+        beyond = [unit for unit in self.units or () if unit >= cell.state_size]
+        if beyond:
+            detail = f"unit {beyond[0]} cannot be forced: the state has the units 0 to {cell.state_size - 1}"
+            raise Inconsistent(detail, units=beyond)
 
     @abstractmethod
     def own_mask(self, steps: int, latent: int, observed: int, progress: float, rng: np.random.Generator) -> Floats:

@@ -15,15 +15,16 @@ import numpy.typing as npt
 
 from chaos_core.cells.base import Cell
 from chaos_core.cells.shplrnn import ClippedShPLRNN
-from chaos_core.native.loader import Library, library, status
-from chaos_core.observation import IdentityObservation, Observation
+from chaos_core.native.loader import Library, library
+from chaos_core.observation import IdentityObservation
+from chaos_core.refusal import step_refusal
 from chaos_core.typing import Floats, Ints, NumpyParams
 
-__all__ = ["Matching", "NativeStep", "supports"]
+__all__ = ["Matching", "NativeStep"]
 
 OPTIMISERS = {"adam": 1, "adamw": 2, "radam": 3}
 NO_UPDATE = 0
-DTYPES = {"float32": "f32", "float64": "f64"}
+SUFFIXES = {"float32": "f32", "float64": "f64"}
 CACHE_LINE_BYTES = 64
 POINT_OUTSIDE = 2
 
@@ -42,41 +43,6 @@ class _Arguments(ctypes.Structure):
         *((name, ctypes.c_double) for name in REALS),
         *((name, ctypes.c_void_p) for name in ADDRESSES),
     )
-
-
-def supports(
-    cell: Cell, observation: Observation, dtype: str = "float32", *, observed: int | None = None
-) -> str | None:
-    """Why the native step cannot train this, or None where it can.
-
-    Any forcing can go: every mask alpha (T, M) is computed, also on hidden units. Losses other than the mean squared
-    error over the channels are the caller's to exclude.
-
-    Args:
-        cell: only the clipped shallow PLRNN without external inputs has native code.
-        observation: only the identity; the pseudo-inverse of a trained matrix is left to torch, and so are hidden
-            units that start at a trained function of the data.
-        dtype: "float32" or "float64"; the default is that of training.
-        observed: N, the channels; None takes N = M, where no unit is hidden.
-
-    Returns:
-        One sentence, or None.
-    """
-    if library() is None:
-        return status().reason
-    if not isinstance(cell, ClippedShPLRNN):
-        return f"There is no native training step for the cell {type(cell).__name__}."
-    if cell.inputs:
-        return "The native training step knows no external inputs."
-    if not isinstance(observation, IdentityObservation):
-        return (
-            f"The native training step reads the channels off the latent units, without {type(observation).__name__}."
-        )
-    if observation.parameters(cell.latent, cell.latent if observed is None else observed):
-        return "The native training step starts hidden units at zero, not at a trained function of the data."
-    if dtype not in DTYPES:
-        return f"The native training step knows {' and '.join(DTYPES)}, not {dtype}."
-    return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +94,7 @@ class NativeStep:
     stored by copying `flat`, `first_moment`, `second_moment` and `iteration`, and resumed by writing them back.
 
     Args:
-        cell: the equations; `supports(...)` must be None. Hidden units start at zero.
+        cell: the equations; `step_refusal(...)` must be None. Hidden units start at zero.
         x: (rows, N) the series, float32 or float64, which decides the type of all else. Not copied if C-contiguous.
             NaN is a missing entry if `seen` is given, else it spoils the update like any number that is not finite.
         params: start values by name; copied.
@@ -174,7 +140,7 @@ class NativeStep:
         kernels: Library | None = None,
     ) -> None:
         active = kernels or library()
-        refusal = supports(cell, IdentityObservation(hidden_start="zeros"), str(x.dtype))
+        refusal = step_refusal(cell, IdentityObservation(hidden_start="zeros"), str(x.dtype))
         if active is None or refusal is not None or not isinstance(cell, ClippedShPLRNN):
             raise ValueError(refusal)
         if "L" in params:
@@ -183,7 +149,7 @@ class NativeStep:
             raise ValueError(f"x must be (rows, N) with N from 1 to {cell.latent}, got {x.shape}")
         if optimiser not in OPTIMISERS:
             raise ValueError(f"optimiser must be one of {', '.join(OPTIMISERS)}, got {optimiser}")
-        suffix = DTYPES[str(x.dtype)]
+        suffix = SUFFIXES[str(x.dtype)]
         self._train = active.function(f"chaos_clipped_shplrnn_step_{suffix}", _Arguments, "chaos_step_bytes")
         self._work_elements = active.function(f"chaos_clipped_shplrnn_work_{suffix}", _Arguments, "chaos_step_bytes")
 

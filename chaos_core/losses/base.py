@@ -30,7 +30,6 @@ class Ground:
     Args:
         cell, observation: the equations.
         x: (R, N) scaled, embedded rows of the training piece without a missing entry, in order of time.
-        steps_between: (R - 1,) True where two rows of `x` follow each other in time.
         lambda_max_per_step: the data's largest exponent, nats per row; None where they are not chaotic.
         slopes: gives (points (R', N), slopes (R', N, N)): scaled states of the data and the Jacobian there of a smooth
             map fitted to them. Called only where it is needed, since the fit takes a second or two.
@@ -40,7 +39,6 @@ class Ground:
     cell: Cell
     observation: Observation
     x: Floats
-    steps_between: np.ndarray
     lambda_max_per_step: float | None
     slopes: Callable[[], tuple[Floats, Floats]]
     tensor: Callable[[Floats], Tensor]
@@ -54,8 +52,6 @@ class Pass:
         p: all parameters by name, part of the graph.
         x: (B, T + 1, N) windows of scaled data, missing entries filled; row t + 1 is the target of step t.
         present: the same shape, True where an entry was measured; None where all were.
-        d: (B, T, M) states inferred from x_0 ... x_{T-1}.
-        s: (B, T, drive_width) drive of the external inputs; None without.
         z: (B, T, M) states z_1 ... z_T before forcing.
         predicted: (B, T, N) the observations read off z.
         progress: updates done / updates planned, in [0, 1).
@@ -65,8 +61,6 @@ class Pass:
     p: Params
     x: Tensor
     present: Tensor | None
-    d: Tensor
-    s: Tensor | None
     z: Tensor
     predicted: Tensor
     progress: float

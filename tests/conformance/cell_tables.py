@@ -18,7 +18,7 @@ from chaos_core.losses import LOSSES
 from chaos_core.metrics import METRICS
 from chaos_core.native.orbit import ORDER
 from chaos_core.observation import OBSERVATIONS
-from chaos_core.refusal import KIND
+from chaos_core.refusal import NATIVE_CELL
 from chaos_core.systems import SYSTEMS
 from tests.conformance.peer_rows import KEPT, REPOSITORIES, Row, rows
 
@@ -73,7 +73,7 @@ def bounded(kind: type[Cell]) -> str:
 
 def native(kind: str) -> str:
     """What of it runs in native code."""
-    parts = [part for part, there in (("training", kind == KIND), ("free run", kind in ORDER)) if there]
+    parts = [part for part, there in (("training", CELLS[kind] is NATIVE_CELL), ("free run", kind in ORDER)) if there]
     return ", ".join(parts) or "no"
 
 

@@ -109,9 +109,9 @@ def test_a_term_leaves_parameters_and_pass_alone(term: Loss, place: str) -> None
     there = scene(place)
     p = there.tensors()
     done = there.done(p)
-    before = [tensor.detach().clone() for tensor in (*p.values(), done.x, done.d, done.z, done.predicted)]
+    before = [tensor.detach().clone() for tensor in (*p.values(), done.x, done.z, done.predicted)]
     term.bind(there.ground())(done)
-    after = (*p.values(), done.x, done.d, done.z, done.predicted)
+    after = (*p.values(), done.x, done.z, done.predicted)
     assert all(torch.equal(a, b) for a, b in zip(after, before, strict=True))
 
 

@@ -53,12 +53,10 @@ class Scene:
     dtype: torch.dtype = torch.float64
 
     def ground(self, slopes: Callable[[], tuple[Floats, Floats]] = no_slopes) -> Ground:
-        x = rows()
         return Ground(
             cell=self.cell,
             observation=self.observation,
-            x=x,
-            steps_between=np.ones(len(x) - 1, np.bool_),
+            x=rows(),
             lambda_max_per_step=LAMBDA,
             slopes=slopes,
             tensor=lambda values: torch.as_tensor(values, dtype=self.dtype),
@@ -76,7 +74,7 @@ class Scene:
         d = self.observation.infer(p, x[:, :-1], self.cell.state_size)
         z = scan(self.cell, p, d[:, 0], d, alpha)
         predicted = self.observation.predict(p, z, 3)
-        return Pass(p, x, None, d, None, z, predicted, progress, np.random.default_rng(seed))
+        return Pass(p, x, None, z, predicted, progress, np.random.default_rng(seed))
 
 
 def scene(name: str, observation: str | None = None, dtype: torch.dtype = torch.float64, seed: int = 5) -> Scene:

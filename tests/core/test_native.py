@@ -14,11 +14,12 @@ from chaos_core.cells.base import Cell
 from chaos_core.cells.plrnn import PLRNN
 from chaos_core.cells.shplrnn import ClippedShPLRNN
 from chaos_core.initialise import draw
-from chaos_core.kernels.fused import Matching, NativeStep, supports
+from chaos_core.kernels.fused import Matching, NativeStep
 from chaos_core.native import library, orbit, status
 from chaos_core.native.loader import FOLDER, cpu_levels, open_library
 from chaos_core.native.stamp import library_name, source_stamp
 from chaos_core.observation import IdentityObservation, LinearObservation
+from chaos_core.refusal import step_refusal
 from chaos_core.run import free_run
 from chaos_core.typing import Floats, Ints, NumpyParams
 
@@ -329,17 +330,17 @@ def test_rows_without_a_matching_or_of_another_shape_are_refused() -> None:
 
 
 def test_what_the_native_step_supports_is_told_with_the_reason() -> None:
-    assert supports(CELL, IdentityObservation(), "float64") is None
-    assert "PLRNN" in str(supports(PLRNN(latent=3), IdentityObservation()))
-    assert "LinearObservation" in str(supports(CELL, LinearObservation()))
-    assert "float16" in str(supports(CELL, IdentityObservation(), "float16"))
-    assert "external inputs" in str(supports(ClippedShPLRNN(latent=3, hidden=10, inputs=2), IdentityObservation()))
-    assert supports(SMOOTH, IdentityObservation(), observed=3) is None
+    assert step_refusal(CELL, IdentityObservation(), "float64") is None
+    assert "PLRNN" in str(step_refusal(PLRNN(latent=3), IdentityObservation()))
+    assert "LinearObservation" in str(step_refusal(CELL, LinearObservation()))
+    assert "float16" in str(step_refusal(CELL, IdentityObservation(), "float16"))
+    assert "external inputs" in str(step_refusal(ClippedShPLRNN(latent=3, hidden=10, inputs=2), IdentityObservation()))
+    assert step_refusal(SMOOTH, IdentityObservation(), observed=3) is None
 
 
 def test_hidden_units_that_start_at_a_trained_function_of_the_data_are_left_to_torch() -> None:
-    assert "starts hidden units at zero" in str(supports(CELL, IdentityObservation(), observed=2))
-    assert supports(CELL, IdentityObservation(hidden_start="zeros"), observed=2) is None
+    assert "starts hidden units at zero" in str(step_refusal(CELL, IdentityObservation(), observed=2))
+    assert step_refusal(CELL, IdentityObservation(hidden_start="zeros"), observed=2) is None
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,20 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from chaos_core.baselines import parrot, parrot_ahead
 from chaos_core.baselines.parroting import Parroting
 from chaos_core.errors import BadShape, NotFinite, TooShort
 from chaos_core.metrics import prediction_error
 from chaos_core.systems import lorenz63
+from chaos_core.typing import Floats
+
+
+def parrot(context: Floats, steps: int) -> Floats:
+    """Library and context are one: the series is continued from what it did before."""
+    return Parroting().fit(context).run(context, steps)
+
+
+def parrot_ahead(context: Floats, x: Floats, n: int) -> Floats:
+    return Parroting().fit(context).ahead(context, x, n)
 
 
 def test_a_periodic_series_is_continued_exactly_for_ever() -> None:
@@ -96,12 +105,12 @@ def test_misuse_is_an_error() -> None:
         parrot(gap, 5)
 
 
-def test_the_class_with_one_piece_is_the_function() -> None:
-    x = lorenz63(3000).x
-    fitted = Parroting(window=7).fit(x)
-    assert (fitted.run(x, 200) == parrot(x, 200, window=7)).all()
-    forecast = fitted.ahead(x, x[:300], 15)
-    np.testing.assert_array_equal(forecast, parrot_ahead(x, x[:300], 15, window=7))
+def test_the_window_is_as_wide_as_asked_for() -> None:
+    x = np.random.default_rng(2).standard_normal((300, 2))
+    scaled = x / x.std(axis=0)
+    ends = range(7, 300 - 25 + 1)
+    nearest = min(ends, key=lambda end: float(((scaled[end - 7 : end] - scaled[-7:]) ** 2).sum()))
+    assert (Parroting(window=7).fit(x).run(x, 25) == x[nearest : nearest + 25]).all()
 
 
 def test_a_match_is_never_found_across_the_edge_of_two_pieces() -> None:

@@ -38,7 +38,9 @@ def test_all_auto_forces_sparsely_up_to_a_third_of_the_predictability_time(chaot
     assert made.interval.source == "lambda_max"
     assert made.interval.factor == pytest.approx(26 / 77)
     assert "60%" in made.interval.schedule
-    assert made.interval.why == ("ln 2 / lambda_max = 77.0 steps; a clipped_shplrnn learns best when it ends at 26")
+    assert made.interval.why == (
+        "ln 2 / lambda_max = 77.0 steps; a clipped_shplrnn learns best with up to 26 steps between forced states"
+    )
     assert made.cell.model_dump()["kind"] == "clipped_shplrnn"
     assert made.observation == IdentityObservation()
 

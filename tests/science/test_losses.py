@@ -31,7 +31,6 @@ def ground_of(cell: Cell, observation: Observation, x: Floats, dtype: torch.dtyp
         cell=cell,
         observation=observation,
         x=x,
-        steps_between=np.ones(len(x) - 1, np.bool_),
         lambda_max_per_step=None,
         slopes=lambda: (x, np.zeros((len(x), x.shape[1], x.shape[1]))),
         tensor=lambda values: torch.as_tensor(values, dtype=dtype),
@@ -41,7 +40,7 @@ def ground_of(cell: Cell, observation: Observation, x: Floats, dtype: torch.dtyp
 def pass_of(p: Params, rng: np.random.Generator) -> Pass:
     """A pass for terms that look at parameters and free runs alone: windows of one zero."""
     nothing = torch.zeros((1, 1, 1), dtype=torch.float64)
-    return Pass(p, nothing, None, nothing, None, nothing, nothing, 0.0, rng)
+    return Pass(p, nothing, None, nothing, nothing, 0.0, rng)
 
 
 def stretch(cell: Cell, observation: Observation, p: Params, x: Floats) -> float:
