@@ -90,7 +90,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     private = problems.declared(Unauthorized, InvalidRequest, DatabaseUnavailable)
     for router in RESOURCES:
         app.include_router(router, prefix="/v1", responses=private)
-    for router in (service.router, systems.router, baselines.kinds):
+    for router in (service.router, systems.router):
         app.include_router(router, prefix="/v1", responses=problems.declared(InvalidRequest))
     app.include_router(service.probes)
     return app

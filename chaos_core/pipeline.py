@@ -12,14 +12,13 @@ from collections.abc import Callable
 
 from chaos_core.comparison import score_run
 from chaos_core.errors import TooShort
-from chaos_core.exponents import exponent_score
 from chaos_core.fitted import Fitted
-from chaos_core.forecasts import error_ahead, valid_time
 from chaos_core.gaps import bridged
 from chaos_core.generation import generate
 from chaos_core.metrics import Scores, power_spectrum_correlation
 from chaos_core.selection import settled
 from chaos_core.series import Series
+from chaos_core.skill import error_ahead, exponent_score, valid_time
 from chaos_core.spec import Evaluation, Plan
 from chaos_core.training import Step, Trainer, Validated
 from chaos_core.windows import longest_run

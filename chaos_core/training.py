@@ -93,7 +93,7 @@ class Trainer:
         test, *known = reversed(whole.split(**plan.split.model_dump()))
         held_out, rows = (self._rows(part) for part in known)
         first = whole.rows(0, train.length)
-        self._windows = rows if whole is series else self._rows(train, first, max(1, longest_gap))
+        self._windows = self._rows(train, first, max(1, longest_gap)) if series.mask.any() else rows
         self._starts = self._windows.starts(plan.training.sequence_length + 1)
         self._latest = next(part.x[0] for part in (self._rows(test), held_out, rows) if len(part.x))
         self._rng = np.random.default_rng(seed)

@@ -6,11 +6,16 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from chaos_store import keys, migrate
 from chaos_store.engine import AsyncDatabase, Database, open_async_database, open_database
 from chaos_store.settings import Settings
 from tests.servers import PostgresServer, ValkeyServer
+
+settings.register_profile("gate", derandomize=True, max_examples=200, deadline=None)
+settings.register_profile("search", max_examples=20_000, deadline=None)
+settings.load_profile("gate")
 
 BACKENDS = ("sqlite", "postgres")
 

@@ -6,7 +6,7 @@ from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chaos_core.errors import SpecError, UnknownKind
-from chaos_store import analyses, artifacts, broker, checkpoints, datasets, jobs, trajectories
+from chaos_store import analyses, artifacts, checkpoints, datasets, jobs, trajectories
 from chaos_store.errors import DatasetNotReady, NotFound, QueueFull, StorageFull
 from chaos_store.paging import cut
 from chaos_store.states import FINISHED, Kind, State
@@ -17,6 +17,7 @@ from ..context import Caller, Context
 from ..deps import JsonBody, Known, Paged, PageQuery, Shared, Strict, Waiting
 from ..errors import AnalysisMismatch, BodyTooLarge, DatabaseUnavailable, InvalidJson, UnsupportedMediaType
 from ..lookup import one, page, pair
+from ..queueing import queue_job
 from ..schemas.artifacts import ArtifactOut
 from ..schemas.jobs import CheckpointOut, EventOut, JobCreate, JobOut, MetricsOut
 from ..schemas.resource import Page, Text
@@ -77,24 +78,19 @@ async def create(
 ) -> JobOut:
     if body.analysis_id is not None:
         await _check_analysis(context, caller, body.analysis_id, body.dataset_id)
-    async with context.write() as session:
-        job = await session.run_sync(
-            jobs.create,
-            project_id=caller.project_id,
-            kind=Kind.train,
-            dataset_id=body.dataset_id,
-            analysis_id=body.analysis_id,
-            spec=body.spec.model_dump(mode="json", exclude_unset=True),
-            seed=body.seed,
-            labels=body.labels,
-            limits=body.limits.model_dump(exclude_none=True),
-            max_attempts=context.settings.max_attempts,
-            max_queued=context.settings.max_queued_jobs,
-        )
-        made = JobOut.of(job, None)
-    background.add_task(broker.wake, context.celery, job.id, job.kind)
-    response.headers["Location"] = made.links.self
-    return made
+    return await queue_job(
+        context,
+        caller,
+        response,
+        background,
+        kind=Kind.train,
+        dataset_id=body.dataset_id,
+        analysis_id=body.analysis_id,
+        spec=body.spec.model_dump(mode="json", exclude_unset=True),
+        seed=body.seed,
+        labels=body.labels,
+        limits=body.limits.model_dump(exclude_none=True),
+    )
 
 
 async def _check_analysis(context: Context, caller: Caller, analysis_id: str, dataset_id: str) -> None:

@@ -1,11 +1,9 @@
-from fastapi import APIRouter, Response
-from pydantic import BaseModel
+from functools import cache
 
-from chaos_core.cells import CELLS
+from fastapi import APIRouter, Response
+
 from chaos_core.errors import UnknownKind
-from chaos_core.forcing import FORCINGS
-from chaos_core.losses import LOSSES
-from chaos_core.observation import OBSERVATIONS
+from chaos_core.families import FAMILIES, described
 
 from .. import problems
 from ..deps import MAX_PAGE, Shared
@@ -42,25 +40,18 @@ async def limits(context: Shared) -> Limits:
     return Limits.model_validate(facts | {"object": "limits", "max_json_bytes": MAX_JSON_BYTES, "max_page": MAX_PAGE})
 
 
-@router.get(
-    "/model-types", operation_id="model_types_list", summary="Cells, forcings, observations and losses, with settings"
-)
+@router.get("/model-types", operation_id="model_types_list", summary="All that a spec may name, with its settings")
 async def model_types() -> ModelTypes:
+    return _listed()
+
+
+@cache
+def _listed() -> ModelTypes:
     return ModelTypes(
-        cells=[_kind(name, settings) for name, settings in CELLS.items()],
-        forcings=[_kind(name, settings) for name, settings in FORCINGS.items()],
-        observations=[_kind(name, settings) for name, settings in OBSERVATIONS.items()],
-        losses=[_kind(name, settings) for name, settings in LOSSES.items()],
-    )
-
-
-def _kind(name: str, settings: type[BaseModel]) -> KindOut:
-    return KindOut(
-        kind=name,
-        summary=(settings.__doc__ or name).strip().partition("\n")[0],
-        equation=getattr(settings, "equation", None),
-        citation=getattr(settings, "citation", None),
-        settings_schema=settings.model_json_schema(),
+        **{
+            family: [KindOut(**described(kind, settings)._asdict()) for kind, settings in members.items()]
+            for family, members in FAMILIES.items()
+        }
     )
 
 

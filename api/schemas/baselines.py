@@ -1,12 +1,9 @@
-from typing import Self
+from pydantic import ConfigDict, Field, JsonValue
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
-
-from chaos_core.baselines import Baseline
 from chaos_core.spec import BaselineSpec
 
 from .jobs import LabelName
-from .resource import Body, Json, Text
+from .resource import Body, Text
 
 EXAMPLES: list[JsonValue] = [
     {"dataset_id": "ds_019a0c5e0f7b7d0e8a4f7a1f5b1c2d3e", "spec": {"baseline": {"kind": "ngrc"}}},
@@ -19,24 +16,3 @@ class BaselineCreate(Body):
     dataset_id: Text
     spec: BaselineSpec = Field(description="which baseline, and how its free run is judged")
     labels: dict[LabelName, Text] = Field({}, max_length=32)
-
-
-class BaselineOut(BaseModel):
-    kind: str
-    summary: str
-    citation: str
-    settings_schema: Json
-
-    @classmethod
-    def of(cls, kind: str, settings: type[Baseline]) -> Self:
-        return cls(
-            kind=kind,
-            summary=(settings.__doc__ or kind).strip().partition("\n")[0],
-            citation=settings.citation,
-            settings_schema=settings.model_json_schema(),
-        )
-
-
-class Baselines(BaseModel):
-    object: str = "baselines"
-    data: list[BaselineOut]

@@ -39,6 +39,7 @@ class ModelTypes(BaseModel):
     forcings: list[KindOut]
     observations: list[KindOut]
     losses: list[KindOut]
+    baselines: list[KindOut]
 
 
 class Live(BaseModel):

@@ -2,6 +2,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
+from chaos_core.families import summary_of
 from chaos_core.series import MIN_ROWS
 from chaos_core.systems import AnySystem, System
 
@@ -52,7 +53,7 @@ class SystemOut(BaseModel):
         one = settings()
         return cls(
             kind=kind,
-            summary=(settings.__doc__ or kind).strip().partition("\n")[0],
+            summary=summary_of(settings),
             equation=settings.equation,
             nature=settings.nature,
             lambda_max=settings.lambda_max,

@@ -70,8 +70,8 @@ def _mean_squared(true: Floats, predicted: Floats, n: int) -> Outcome:
     detail: dict[str, Any] = {
         "rows_used": len(ahead),
         "channels": channels.tolist(),
-        "persistence": persistence if np.isfinite(persistence) else None,
-        "relative": relative if np.isfinite(relative) else None,
+        "persistence": persistence,
+        "relative": relative,
         "floor_is": "a forecast by the other half of the series: no skill",
     }
     return Outcome(error, None, detail)
@@ -153,8 +153,8 @@ def _curve(true: Floats, forecasts: Floats) -> Outcome:
         "steps": steps,
         "starts": starts,
         "curve": curve.tolist(),
-        "relative": relative.tolist() if np.isfinite(relative).all() else None,
-        "persistence": naive.tolist() if np.isfinite(naive).all() else None,
+        "relative": relative.tolist(),
+        "persistence": naive.tolist(),
         "floor_is": "a forecast by the other half of the series: no skill",
     }
     return Outcome(value, None, detail)

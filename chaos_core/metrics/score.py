@@ -1,15 +1,27 @@
 """What every metric answers: a number or the reason why there is none, and the number that truth itself would get."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, FiniteFloat, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, FiniteFloat, JsonValue, field_validator, model_validator
 
 from chaos_core.errors import BadShape, Inconsistent, NotReal
 from chaos_core.typing import Floats
 
-__all__ = ["Outcome", "Score", "Scores", "first_gap", "row_by_row", "score_with_floor", "still_channel", "two_series"]
+__all__ = [
+    "STILL",
+    "Detail",
+    "Outcome",
+    "Score",
+    "Scores",
+    "first_gap",
+    "row_by_row",
+    "score_with_floor",
+    "still_channel",
+    "two_series",
+]
 
 Detail = dict[str, JsonValue]
 
@@ -25,7 +37,8 @@ class Score(BaseModel):
         floor: the same metric between the first and the second half of the truth: what a perfect generator would
             roughly get at half the length. A value near the floor cannot be told from truth.
         reason: why `value` is None, as a sentence; None where there is a value.
-        detail: preset and settings, lengths used (`floor_rows` for the halves), and what the metric wants to add.
+        detail: preset and settings, lengths used (`floor_rows` for the halves), and what the metric wants to add. A
+            number that is not finite is None in it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,11 +48,24 @@ class Score(BaseModel):
     reason: str | None = None
     detail: Detail = {}
 
+    @field_validator("detail", mode="before")
+    @classmethod
+    def _finite_or_none(cls, detail: Any) -> Any:
+        return _without_infinities(detail)
+
     @model_validator(mode="after")
     def _value_or_reason(self) -> Self:
         if (self.value is None) == (self.reason is None):
             raise ValueError("a score has either a value or a reason")
         return self
+
+
+def _without_infinities(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_infinities(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_infinities(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class Scores(BaseModel):

@@ -6,7 +6,7 @@ import numpy as np
 
 from chaos_core.metrics.base import Metric
 from chaos_core.metrics.presets import Correlation, preset_named
-from chaos_core.metrics.score import Outcome, Score, score_with_floor, two_series
+from chaos_core.metrics.score import STILL, Outcome, Score, score_with_floor, two_series
 from chaos_core.metrics.spectral import gaussian, power_spectrum, still_after_cut, without_spectrum
 from chaos_core.typing import Floats
 
@@ -63,6 +63,9 @@ def power_spectrum_correlation(true: Any, generated: Any, *, preset: str = "dsr-
 def _correlated(true: Floats, generated: Floats, rules: Correlation) -> Outcome:
     rows = min(len(true), len(generated))
     p, q = (_spectrum(x[:rows], rules) for x in (true, generated))
+    for spectrum, role in ((p, "true"), (q, "generated")):
+        if not np.isfinite(spectrum).all():
+            return Outcome.undefined(f"a channel of {role} varies in its last row only, so it has no power spectrum")
     p, q = p - p.mean(axis=0), q - q.mean(axis=0)
     size = np.sqrt(np.square(p).sum(axis=0) * np.square(q).sum(axis=0))
     if not (size > 0).all():
@@ -80,13 +83,16 @@ def _correlated(true: Floats, generated: Floats, rules: Correlation) -> Outcome:
 
 
 def _spectrum(x: Floats, rules: Correlation) -> Floats:
+    """Smoothed spectrum (F, N). One in decibels needs an even number of rows; a channel constant in them gives NaN."""
     if rules.scale == "linear":
         return power_spectrum(x, sigma=rules.sigma, radius=rules.radius)[: rules.cutoff]
     even = len(x) - len(x) % 2
     scaled = x / np.abs(x).max(axis=0)
     scaled = (scaled - scaled.mean(axis=0)) / scaled.std(axis=0)
     amplitude = 2 * np.abs(np.fft.rfft(scaled[:even], axis=0))[1:]
-    decibel = 20 * np.log10(np.maximum(amplitude, SILENT * amplitude.max(axis=0)))
+    loudest = amplitude.max(axis=0)
+    loudest = np.where(loudest > STILL * even, loudest, np.nan)
+    decibel = 20 * np.log10(np.maximum(amplitude, SILENT * loudest))
     kernel = gaussian(rules.sigma, round(rules.radius * rules.sigma))
     reach = len(kernel) // 2
     smooth = np.apply_along_axis(np.convolve, 0, decibel, kernel)[reach:-reach]

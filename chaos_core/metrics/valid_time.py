@@ -9,7 +9,7 @@ from chaos_core.errors import Inconsistent
 from chaos_core.metrics.base import Metric
 from chaos_core.metrics.presets import preset_named
 from chaos_core.metrics.scaled_error import NO_SKILL, relative_errors
-from chaos_core.metrics.score import Outcome, Score, first_gap, row_by_row, score_with_floor, still_channel
+from chaos_core.metrics.score import Detail, Outcome, Score, first_gap, row_by_row, score_with_floor, still_channel
 from chaos_core.typing import Floats
 
 __all__ = ["THRESHOLDS", "VPT", "valid_prediction_time"]
@@ -71,28 +71,28 @@ def valid_prediction_time(
     truth, forecast = row_by_row(true, predicted)
     limit = _threshold(error, threshold)
     scale = None if spread is None else _spread(spread, truth.shape[1])
+    exponent = None if lambda_max_per_step is None else float(lambda_max_per_step)
 
     def measure(one: Floats, other: Floats) -> Outcome:
         found = _valid(one, other[: len(one)], error, limit, scale)
-        detail = {"preset": chosen.name, "error": error, "threshold": limit, "floor_is": NO_SKILL, **found.detail}
-        if found.value is None:
-            return found._replace(detail=detail)
-        if lambda_max_per_step is None or not 0 < lambda_max_per_step < math.inf:
-            return Outcome(None, "without a positive exponent there is no Lyapunov time", detail)
-        return Outcome(found.value * float(lambda_max_per_step), None, detail)
+        detail: Detail = {"preset": chosen.name, "error": error, "threshold": limit, "lambda_max_per_step": exponent}
+        return _in_lyapunov_times(found._replace(detail={**detail, "floor_is": NO_SKILL, **found.detail}), exponent)
 
-    score = score_with_floor(measure, truth, forecast, floor=floor)
-    return score.model_copy(update={"detail": {**score.detail, "lambda_max_per_step": _finite(lambda_max_per_step)}})
+    return score_with_floor(measure, truth, forecast, floor=floor)
 
 
-def _finite(number: float | None) -> float | None:
-    return float(number) if number is not None and math.isfinite(number) else None
+def _in_lyapunov_times(rows: Outcome, lambda_max_per_step: float | None) -> Outcome:
+    if rows.value is None:
+        return rows
+    if lambda_max_per_step is None or not 0 < lambda_max_per_step < math.inf:
+        return rows._replace(value=None, reason="without a positive exponent there is no Lyapunov time")
+    return rows._replace(value=rows.value * lambda_max_per_step)
 
 
-def _threshold(error: str, threshold: float | None) -> float:
-    if error not in ("smape", "nrmse"):
+def _threshold(error: ErrorKind, threshold: float | None) -> float:
+    if error not in THRESHOLDS:
         raise Inconsistent(f"error must be 'smape' or 'nrmse', not '{error}'", error=str(error))
-    limit = THRESHOLDS[error] if threshold is None else float(threshold)  # type: ignore[index]
+    limit = THRESHOLDS[error] if threshold is None else float(threshold)
     if not 0 < limit < math.inf:
         raise Inconsistent(f"threshold must be positive, not {limit}", threshold=str(limit))
     return limit

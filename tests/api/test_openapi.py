@@ -9,7 +9,7 @@ from chaos_store.settings import Settings
 METHODS = {"get", "post", "put", "patch", "delete", "head"}
 OPERATIONS = {
     "analyses_create", "analyses_figure", "analyses_figure_head", "analyses_get", "analyses_list",
-    "artifacts_content", "artifacts_content_head", "artifacts_get", "baselines_create", "baselines_list",
+    "artifacts_content", "artifacts_content_head", "artifacts_get", "baselines_create",
     "datasets_analysis", "datasets_content", "datasets_content_head", "datasets_create", "datasets_delete",
     "datasets_generate", "datasets_get", "datasets_list",
     "jobs_artifacts", "jobs_cancel", "jobs_checkpoints", "jobs_create", "jobs_delete", "jobs_events", "jobs_get",
@@ -21,7 +21,6 @@ OPERATIONS = {
 }  # fmt: skip
 PUBLIC = {
     "service_live", "service_ready", "problems_get", "problems_list", "limits_get", "model_types_list", "systems_list",
-    "baselines_list",
 }  # fmt: skip
 
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from chaos_core.cells import CELLS
-from chaos_core.forcing import FORCINGS
+from chaos_core.families import FAMILIES
 from chaos_store import keys
 from chaos_store.engine import open_database
 from chaos_store.settings import Settings
@@ -51,8 +50,9 @@ async def test_limits_are_those_of_the_settings(client: httpx.AsyncClient, setti
 
 async def test_model_types_are_the_registries(client: httpx.AsyncClient) -> None:
     types = (await client.get("/v1/model-types")).json()
-    assert {cell["kind"] for cell in types["cells"]} == set(CELLS)
-    assert {forcing["kind"] for forcing in types["forcings"]} == set(FORCINGS)
+    assert {family: [entry["kind"] for entry in types[family]] for family in FAMILIES} == {
+        family: list(members) for family, members in FAMILIES.items()
+    }
     for kind in types["cells"] + types["forcings"]:
         assert kind["citation"] and kind["summary"] and kind["settings_schema"]["properties"]
 

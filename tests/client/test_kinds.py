@@ -2,8 +2,8 @@ import json
 
 from typer.testing import CliRunner
 
-from chaos_client.cli.kinds import FAMILIES
 from chaos_client.cli.main import app
+from chaos_core.families import FAMILIES
 
 
 def test_all_kinds_are_listed_with_what_they_are() -> None:
@@ -17,9 +17,10 @@ def test_all_kinds_are_listed_with_what_they_are() -> None:
 
 def test_the_listing_as_json_says_how_each_is_set() -> None:
     found = json.loads(CliRunner().invoke(app, ["kinds", "--json"]).output)
-    assert {family: set(members) for family, members in found.items()} == {
-        family: set(members) for family, members in FAMILIES.items()
+    assert {family: [entry["kind"] for entry in entries] for family, entries in found.items()} == {
+        family: list(members) for family, members in FAMILIES.items()
     }
-    hidden = found["cell"]["clipped_shplrnn"]["settings_schema"]["properties"]["hidden"]
+    cells = {entry["kind"]: entry for entry in found["cells"]}
+    hidden = cells["clipped_shplrnn"]["settings_schema"]["properties"]["hidden"]
     assert hidden["description"] == "L, the number of hidden units."
-    assert all(facts["summary"] for members in found.values() for facts in members.values())
+    assert all(entry["summary"] for entries in found.values() for entry in entries)

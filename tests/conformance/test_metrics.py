@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from pydantic import ValidationError
 
 from chaos_core.errors import UnknownKind
 from chaos_core.metrics import METRICS, PRESETS, Metric, Score, Scores
+from chaos_core.metrics.spectral_correlation import power_spectrum_correlation
 
 COMPARING = [metric for metric in METRICS.values() if metric.needs != "exponents"]
 every = pytest.mark.parametrize("metric", COMPARING, ids=lambda metric: metric.name)
@@ -111,7 +112,6 @@ def test_a_wild_run_gives_a_number_or_a_reason(metric: Metric, preset: str, wild
 finite = st.floats(-1e300, 1e300, allow_subnormal=True)
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     true=arrays(np.float64, st.tuples(st.integers(0, 60), st.just(2)), elements=finite),
     other=arrays(np.float64, st.tuples(st.integers(0, 60), st.just(2)), elements=st.floats()),
@@ -124,6 +124,20 @@ def test_no_input_of_fitting_shape_gives_nan_or_a_warning(true: np.ndarray, othe
         score = score_of(metric, true[:rows] if same else true, other[:rows] if same else other, preset=preset)
         json.dumps(score.model_dump(mode="json"), allow_nan=False)
         assert (score.value is None) == (score.reason is not None)
+
+
+def test_a_channel_that_varies_in_the_odd_row_alone_has_no_spectrum_in_decibels() -> None:
+    pulse = noise(13, 2)
+    pulse[:12, 0] = 0.0
+    score = power_spectrum_correlation(pulse, noise(13, 2, seed=1))
+    assert score.value is None
+    assert score.reason == "a channel of true varies in its last row only, so it has no power spectrum"
+
+
+def test_a_number_in_the_detail_that_is_not_finite_is_none() -> None:
+    detail = {"a": float("inf"), "b": [1.0, float("nan")], "c": {"d": -float("inf")}}
+    score = Score(value=1.0, floor=None, detail=detail)
+    assert score.detail == {"a": None, "b": [1.0, None], "c": {"d": None}}
 
 
 @every

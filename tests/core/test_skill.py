@@ -7,11 +7,10 @@ import pytest
 
 from chaos_core.cells.alrnn import ALRNN
 from chaos_core.embedding import Embedding
-from chaos_core.exponents import exponent_score
 from chaos_core.fitted import Fitted, from_safetensors, to_safetensors
-from chaos_core.forecasts import valid_time
 from chaos_core.observation import IdentityObservation
 from chaos_core.series import Scaling, Series
+from chaos_core.skill import exponent_score, valid_time
 
 ANGLE = 0.1 * np.sqrt(2)
 

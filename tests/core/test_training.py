@@ -21,7 +21,7 @@ from chaos_core.native import library
 from chaos_core.planning import plan
 from chaos_core.series import Series
 from chaos_core.spec import Plan, Spec
-from chaos_core.systems import lorenz63
+from chaos_core.systems import henon, lorenz63
 from chaos_core.training import Step, Trainer, Validated, learning_rate
 from chaos_core.windows import Rows
 
@@ -158,6 +158,16 @@ def test_long_gaps_leave_no_window_and_that_is_an_error(series: Series, analysis
     x[np.arange(len(x)) % 75 < 60] = np.nan
     with pytest.raises(TooShort):
         Trainer(Series(x, 0.01, names=series.names, missing="mask"), made(analysis, NATIVE))
+
+
+def test_windows_of_a_map_hold_missing_entries_though_nothing_bridges_them() -> None:
+    whole = henon(2000)
+    x = whole.x.copy()
+    x[10:1400:25, 0] = np.nan
+    gappy = Series(x, names=whole.names, missing="mask")
+    events = run(Trainer(gappy, made(analyse(whole), NATIVE, sequence_length=60)))
+    losses = [event.loss for event in events if isinstance(event, Step)]
+    assert losses and np.isfinite(losses).all()
 
 
 def test_a_plan_for_other_channels_is_refused(series: Series, analysis: Analysis) -> None:

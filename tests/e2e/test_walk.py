@@ -114,7 +114,7 @@ def test_a_large_upload_that_cannot_be_read_says_why(service: Service) -> None:
 
 
 def test_a_baseline_is_a_job_of_its_own(service: Service, dataset_id: str) -> None:
-    kinds = {entry["kind"] for entry in service.get("/v1/baselines")["data"]}
+    kinds = {entry["kind"] for entry in service.get("/v1/model-types")["baselines"]}
     assert {"parroting", "persistence", "mean", "reservoir", "ngrc", "sindy", "sampled"} <= kinds
     body = {"dataset_id": dataset_id, "spec": {"baseline": {"kind": "ngrc"}}}
     job = service.finish(service.post("/v1/baselines", body)["id"])

@@ -45,8 +45,8 @@ class Toy(Cell, frozen=True):
 LOOK = """
 import json
 from api.app import create_app
-from chaos_client.cli.kinds import FAMILIES
 from chaos_core.analysis import analyse
+from chaos_core.families import FAMILIES
 from chaos_core.pipeline import fit
 from chaos_core.planning import plan
 from chaos_core.errors import Collapsed, Exploded
@@ -57,7 +57,7 @@ from tests.conformance.cell_tables import cells_table
 
 document = json.dumps(create_app(Settings()).openapi())
 assert '"toy": "#/components/schemas/ToySpec"' in document, "the schema of the API"
-assert "toy" in FAMILIES["cell"], "the command line"
+assert "toy" in FAMILIES["cells"], "the command line"
 assert "toy" in cells_table(), "the table of the docs"
 series = lorenz63(1000)
 small = {"updates": 5, "sequence_length": 10, "validations": 1}

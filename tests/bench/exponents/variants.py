@@ -9,13 +9,13 @@ import numpy as np
 
 from chaos_core.analysis import Analysis
 from chaos_core.errors import ChaosError
-from chaos_core.exponents import exponents_of
 from chaos_core.fitted import Fitted
 from chaos_core.generation import generate
 from chaos_core.metrics import d_h, d_stsp
 from chaos_core.planning import plan
 from chaos_core.selection import settled
 from chaos_core.series import Series
+from chaos_core.skill import exponents_of
 from chaos_core.spec import Spec
 from chaos_core.training import Trainer, Validated
 from tests.bench.lyapunov.cases import Flow

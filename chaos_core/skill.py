@@ -1,4 +1,4 @@
-"""Forecast skill of a trained model: the error some steps ahead, and how long a forecast stays valid."""
+"""What a trained model can do beside its free run: forecast errors, valid prediction time, Lyapunov exponents."""
 
 import math
 
@@ -7,17 +7,24 @@ import numpy as np
 from chaos_core.arrays import as_array, as_arrays, as_numpy
 from chaos_core.embedding import delay_embed
 from chaos_core.fitted import Fitted
-from chaos_core.metrics import Score, prediction_error, valid_prediction_time
+from chaos_core.lyapunov.spectrum import Spectrum, cell_spectrum
+from chaos_core.metrics import Score, lambda_ratio, prediction_error, valid_prediction_time
 from chaos_core.orbits import orbits
 from chaos_core.run import predict_ahead
 from chaos_core.series import Series
 from chaos_core.typing import Floats, Ints
 
-__all__ = ["error_ahead", "valid_time"]
+__all__ = ["error_ahead", "exponent_score", "exponents_of", "valid_time"]
 
-STARTS = 20
+FORECASTS = 20
 LONGEST_TIMES = 10.0
 LONGEST_SHARE = 4
+
+ORBITS = 10
+ORBIT_STEPS = 10_000
+LEAST_STEPS = 1000
+NUMBERS = 4_000_000
+"""Steps times numbers of the Jacobian: a state of 60 numbers gets 1100 steps, which take as long as 10 000 of 3."""
 
 
 def error_ahead(fitted: Fitted, piece: Series, steps: int, preset: str) -> Score:
@@ -62,7 +69,7 @@ def valid_time(fitted: Fitted, piece: Series, preset: str) -> Score:
     states = delay_embed(fitted.scaling.apply(piece.x), fitted.embedding)
     if len(states) <= steps:
         return Score(value=None, floor=None, reason=f"{len(states)} states leave no forecast of {steps} steps")
-    places = np.linspace(0, len(states) - 1 - steps, min(STARTS, len(states) - steps)).astype(np.int64)
+    places = np.linspace(0, len(states) - 1 - steps, min(FORECASTS, len(states) - steps)).astype(np.int64)
     rows = fitted.embedding.rows_lost + 1 + places
     forecasts, spread = _forecasts(fitted, piece, states[places], rows, steps), piece.x.std(axis=0)
     found = [
@@ -103,3 +110,35 @@ def _forecasts(fitted: Fitted, piece: Series, states: Floats, rows: Ints, steps:
         seen = as_numpy(fitted.observation.predict(p, as_array(z), fitted.observed))
         x: Floats = fitted.scaling.undo(seen[..., : fitted.channels])
     return x
+
+
+def exponents_of(fitted: Fitted, piece: Series) -> Spectrum:
+    """All exponents of the model's free run, from ten states spread over a piece of data.
+
+    Args:
+        fitted: a trained model without external inputs.
+        piece: T unbroken rows in data units.
+
+    Source: see `chaos_core.lyapunov.spectrum`.
+    """
+    states = delay_embed(fitted.scaling.apply(piece.x), fitted.embedding)
+    places = np.linspace(0, len(states) - 1, min(ORBITS, len(states))).astype(np.int64)
+    size = fitted.cell.state_size
+    d = fitted.observation.infer(as_arrays(fitted.params), as_array(states[places]), size)
+    steps = int(min(ORBIT_STEPS, max(LEAST_STEPS, NUMBERS / size**2)))
+    return cell_spectrum(fitted.cell, fitted.params, as_numpy(d), steps=steps, burn_in=min(1000, steps))
+
+
+def exponent_score(fitted: Fitted, piece: Series) -> Score:
+    """The model's largest exponent over the data's; see `chaos_core.metrics.lambda_ratio`.
+
+    Args:
+        fitted: the trained model, with the data's exponent.
+        piece: T unbroken rows in data units.
+    """
+    value, low, high = fitted.lambda_per_step or (None, None, None)
+    if fitted.cell.inputs:
+        return Score(value=None, floor=None, reason="exponents of a driven model depend on its inputs")
+    found = exponents_of(fitted, piece)
+    error = None if found.error is None else float(found.error[0])
+    return lambda_ratio(found.exponents, lambda_max_per_step=value, low=low, high=high, error=error, reason=found.doubt)
