@@ -156,7 +156,7 @@ class TorchEngine(Engine):
         whole = error
         for weight, term in self._terms:
             whole = whole + weight * term(done)
-        whole.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(whole)
         norm = torch.nn.utils.clip_grad_norm_([self._flat], self._plan.training.clip_norm or float("inf"))
         self._optimiser.step()
         self._keep_limits()

@@ -248,8 +248,10 @@ class Series:
         """The series as the bytes of an .npz file without Python objects."""
         buffer = io.BytesIO()
         dt = np.float64(np.nan if self.dt is None else self.dt)
-        drive = {"inputs": self.inputs, "input_names": np.array(self.input_names)} if self.driven_by else {}
-        np.savez(buffer, x=self.x, dt=dt, names=np.array(self.names), stretch=self.stretch, **drive)  # type: ignore[arg-type]
+        members: dict[str, Any] = {"x": self.x, "dt": dt, "names": np.array(self.names), "stretch": self.stretch}
+        if self.driven_by:
+            members |= {"inputs": self.inputs, "input_names": np.array(self.input_names)}
+        np.savez(buffer, **members)
         return buffer.getvalue()
 
     @classmethod

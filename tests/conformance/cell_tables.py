@@ -55,7 +55,7 @@ def _line(cells: list[str]) -> str:
 
 def settings(kind: type, own: tuple[str, ...]) -> str:
     """The fields beside `own`, with what they are."""
-    fields = {name: field for name, field in kind.model_fields.items() if name not in own}  # type: ignore[attr-defined]
+    fields = {name: field for name, field in kind.model_fields.items() if name not in own}
     return " ".join(f"`{name}`: {field.description}" for name, field in fields.items()) or "none"
 
 

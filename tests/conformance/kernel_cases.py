@@ -66,7 +66,7 @@ class Case:
     def step(self, **options: object) -> NativeStep:
         """The native training of this case."""
         words = {"seen": self.seen, "matching": self.matching} | options
-        return NativeStep(self.cell, self.x, self.params, **words)  # type: ignore[arg-type]
+        return NativeStep(self.cell, self.x, self.params, **words)
 
 
 def case(

@@ -127,7 +127,7 @@ def ours(of: Case, signals: Signals = inferred) -> Run:
     z = scan(of.cell, p, z0, signals(of, p, x[:, :-1]), of.mask())
     predicted = of.observation.predict(p, z, of.observed)
     loss = (predicted - x[:, 1:]).square().mean()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     gradients = {name: np.zeros(v.shape) if v.grad is None else v.grad.numpy() for name, v in p.items()}
     seen = z.detach().numpy()[..., : of.cell.latent]
     return Run(seen, predicted.detach().numpy(), loss.item(), gradients)

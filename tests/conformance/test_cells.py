@@ -139,7 +139,7 @@ def test_which_cells_can_prove_their_bound() -> None:
 def test_no_jacobian_exceeds_the_bound_of_the_slopes(cell: Cell) -> None:
     params = parameters(cell)
     bound = cell.slope_bound(params)
-    assert bound is not None or cell.kind in ("gru", "lstm", "lem")  # type: ignore[attr-defined]
+    assert bound is not None or cell.kind in ("gru", "lstm", "lem")
     z = 3 * np.random.default_rng(2).standard_normal((500, cell.state_size))
     norms = np.linalg.norm(as_numpy(cell.jacobian(as_arrays(params), as_array(z))), ord=2, axis=(-2, -1))
     assert bound is None or norms.max() <= bound * (1 + 1e-12)

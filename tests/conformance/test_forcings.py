@@ -178,7 +178,7 @@ def by_source(estimate: str, j: np.ndarray) -> float:
 )
 def test_each_estimate_of_the_jacobian_norm_is_the_one_of_the_source(estimate: str) -> None:
     j = jacobians()
-    scheme = AdaptiveGeneralized(alpha=0.0, estimate=estimate)  # type: ignore[arg-type]
+    scheme = AdaptiveGeneralized(alpha=0.0, estimate=estimate)
     after = scheme.after_batch(5, Slopes(jacobians=lambda: j, bound=lambda: np.nan))
     assert after.alpha == pytest.approx(1 - 1 / by_source(estimate, j), rel=1e-3)
     assert scheme.after_batch(4, Slopes(jacobians=lambda: j, bound=lambda: np.nan)) is scheme

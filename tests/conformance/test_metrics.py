@@ -71,7 +71,7 @@ def test_scores_are_frozen_and_travel_as_json_without_nan(metric: Metric, preset
     text = json.dumps(score.model_dump(mode="json"), allow_nan=False)
     assert Score.model_validate_json(text) == score
     with pytest.raises(ValidationError):
-        score.value = 0.0  # type: ignore[misc]
+        score.value = 0.0
 
 
 @every

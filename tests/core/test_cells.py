@@ -124,7 +124,7 @@ def test_the_lstm_is_the_one_of_torch_with_its_memory_behind_the_output() -> Non
     p, z = drawn(cell)
     weights = {**zero_inputs(16), "weight_hh": p["W"], "bias_ih": p["b"]}
     state = torch.tensor(z[:, :4]), torch.tensor(z[:, 4:])
-    h, c = by_torch(torch.nn.LSTMCell(1, 4, dtype=torch.float64), weights, state)  # type: ignore[misc]
+    h, c = by_torch(torch.nn.LSTMCell(1, 4, dtype=torch.float64), weights, state)
     np.testing.assert_allclose(ours(cell, p, z), np.concatenate([h, c], axis=1), rtol=0, atol=1e-14)
 
 

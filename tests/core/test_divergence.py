@@ -30,7 +30,7 @@ def test_the_scaling_region_of_a_known_curve_is_where_it_rises() -> None:
 def test_neighbours_of_chaotic_systems_part_at_the_published_rate(
     series: object, truth: float, tolerance: float
 ) -> None:
-    x = series.x  # type: ignore[attr-defined]
+    x = series.x
     period = 20.0 if len(x[0]) == 3 else 3.0
     found = divergence(Orbit.of([unit_variance(x)]), period, 20)
     assert found is not None

@@ -89,7 +89,7 @@ def test_a_driven_cell_learns_what_the_drive_does(series: Series, fitted: Fitted
     assert fitted.input_names == ("stimulus",)
     error = evaluate(fitted, test).prediction_error
     assert error.value is not None and error.detail["relative"] is not None
-    assert float(error.detail["relative"]) < 0.01  # type: ignore[arg-type]
+    assert float(error.detail["relative"]) < 0.01
     run = generate(fitted, test.length - 1, test.x[0], test.inputs[1:])
     assert np.abs(run - test.x[1:]).mean() < 0.05 * series.x.std()
 

@@ -157,9 +157,9 @@ def _steps(trainer: Trainer) -> list[Step]:
 def test_a_windowed_training_never_sees_the_data_in_its_state(series: Series, analysis: Analysis) -> None:
     the_plan = made(analysis, cell=PLRNN, forcing={"kind": "windowed", "tau": 5})
     trainer = Trainer(series, the_plan, 0)
-    batch = Batch(trainer._starts[:4], the_plan.forcing.mask(20, 5, 3, 0, np.random.default_rng()), 0.0, 0, np.random)  # type: ignore[arg-type]
+    batch = Batch(trainer._starts[:4], the_plan.forcing.mask(20, 5, 3, 0, np.random.default_rng()), 0.0, 0, np.random)
     assert trainer.kernel == "segments"
-    first = trainer._engine._pass(batch)[0].z  # type: ignore[attr-defined]
+    first = trainer._engine._pass(batch)[0].z
     assert (first == first[:1]).all(), "all windows start from zero, so all run alike"
     assert (first[:, :5] == first[:, 5:10]).all()
 

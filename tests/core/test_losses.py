@@ -183,4 +183,4 @@ def test_windows_that_stand_still_have_a_spectral_distance_and_a_finite_gradient
 @pytest.mark.parametrize("kind", ["flossing", "invariant_measure", "jacobian_matching"])
 def test_terms_on_free_orbits_refuse_external_inputs(kind: str) -> None:
     with pytest.raises(Inconsistent, match="without external inputs"):
-        LOSSES[kind]().check(PLRNN(latent=4, inputs=2), IdentityObservation())  # type: ignore[call-arg]
+        LOSSES[kind]().check(PLRNN(latent=4, inputs=2), IdentityObservation())

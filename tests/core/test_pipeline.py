@@ -86,7 +86,7 @@ def test_delay_embedded_models_are_scored_in_delay_coordinates() -> None:
     scores = evaluate(model, Series(x))
     assert scores.d_stsp.value is not None
     assert scores.d_stsp.value < 0.1
-    assert len(scores.d_stsp.detail["box_low"]) == 2  # type: ignore[arg-type]
+    assert len(scores.d_stsp.detail["box_low"]) == 2
     assert scores.prediction_error.value == pytest.approx(0.0, abs=1e-16)
 
 

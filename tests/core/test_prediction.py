@@ -66,7 +66,7 @@ def test_too_few_rows_have_a_reason() -> None:
 @pytest.mark.parametrize("n", [0, -1, 2.0, True])
 def test_steps_must_be_a_positive_whole_number(n: float) -> None:
     with pytest.raises(Inconsistent):
-        prediction_error(walk(), walk(), n=n)  # type: ignore[arg-type]
+        prediction_error(walk(), walk(), n=n)
 
 
 def test_misuse_is_an_error_and_not_a_score() -> None:
@@ -98,7 +98,7 @@ def test_the_last_point_of_the_curve_is_the_error_at_that_step() -> None:
     forecasts = 0.9 * ahead(true, 20)
     late = np.full_like(true, np.nan)
     late[20:] = forecasts[-1]
-    assert mse_curve(true, forecasts).detail["curve"][-1] == pytest.approx(prediction_error(true, late).value)  # type: ignore[index, call-overload]
+    assert mse_curve(true, forecasts).detail["curve"][-1] == pytest.approx(prediction_error(true, late).value)
 
 
 def test_persistence_has_the_curve_of_persistence_and_grows_linearly_on_a_random_walk() -> None:

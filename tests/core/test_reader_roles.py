@@ -42,7 +42,7 @@ def test_columns_may_be_told_by_number(trials: Path) -> None:
 def test_one_column_cannot_be_two_things(trials: Path) -> None:
     for words in ({"columns": ("x", "light"), "inputs": ("light",)}, {"inputs": ("trial",), "stretch_column": "trial"}):
         with pytest.raises(errors.UnknownColumn, match="cannot be two"):
-            read(trials, options=ReadOptions(**words))  # type: ignore[arg-type]
+            read(trials, options=ReadOptions(**words))
     with pytest.raises(errors.UnknownColumn):
         read(trials, options=ReadOptions(inputs=("heat",)))
 
@@ -69,7 +69,7 @@ def test_missing_inputs_and_trial_numbers_are_refused_even_where_gaps_are_masked
     path = write(tmp_path, "x,u", x, u)
     for words in ({"inputs": ("u",)}, {"stretch_column": "u"}):
         with pytest.raises(errors.NotFinite) as caught:
-            read(path, options=ReadOptions(missing="mask", **words))  # type: ignore[arg-type]
+            read(path, options=ReadOptions(missing="mask", **words))
         assert (caught.value.fields["row"], caught.value.fields["column"]) == (11, "u")
 
 

@@ -68,6 +68,6 @@ def test_what_cannot_be_scaled_has_a_reason() -> None:
 @pytest.mark.parametrize("metric", [mase, smape])
 def test_series_of_different_lengths_are_an_error(metric: object) -> None:
     with pytest.raises(Inconsistent, match="must belong"):
-        metric(np.arange(5.0), np.arange(6.0))  # type: ignore[operator]
+        metric(np.arange(5.0), np.arange(6.0))
     with pytest.raises(Inconsistent, match="same channels"):
         mase(np.arange(5.0), np.arange(5.0), history=np.ones((4, 2)))

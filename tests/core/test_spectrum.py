@@ -199,7 +199,7 @@ def test_misuse_is_an_error() -> None:
     one = np.zeros((1, 2))
     for words in ({"steps": 0}, {"burn_in": -1}, {"every": 0}):
         with pytest.raises(Inconsistent):
-            lyapunov_spectrum(henon_step, henon_jacobian, one, **words)  # type: ignore[arg-type]
+            lyapunov_spectrum(henon_step, henon_jacobian, one, **words)
     for starts in (np.zeros(2), np.zeros((0, 2))):
         with pytest.raises(BadShape):
             lyapunov_spectrum(henon_step, henon_jacobian, starts)

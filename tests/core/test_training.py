@@ -46,7 +46,7 @@ def analysis(series: Series) -> Analysis:
 
 
 def made(analysis: Analysis, words: dict[str, object], **training: object) -> Plan:
-    part = {**words["training"], **training}  # type: ignore[dict-item]
+    part = {**words["training"], **training}
     return plan(Spec.model_validate({**words, "training": part}), analysis)
 
 

@@ -43,7 +43,7 @@ def test_a_forecast_that_breaks_down_is_valid_until_then() -> None:
     true = np.arange(1.0, 11.0)
     predicted = np.where(true > 6, np.nan, true)
     for error in ("smape", "nrmse"):
-        score = valid_prediction_time(true, predicted, lambda_max_per_step=0.1, error=error)  # type: ignore[arg-type]
+        score = valid_prediction_time(true, predicted, lambda_max_per_step=0.1, error=error)
         assert score.value == pytest.approx(0.6)
 
 
@@ -73,4 +73,4 @@ def test_misuse_is_an_error() -> None:
     x = np.ones(5)
     for words in ({"error": "rmse"}, {"threshold": 0.0}, {"threshold": math.nan}, {"spread": [1.0, 1.0]}):
         with pytest.raises(Inconsistent):
-            valid_prediction_time(x, x, lambda_max_per_step=1.0, **words)  # type: ignore[arg-type]
+            valid_prediction_time(x, x, lambda_max_per_step=1.0, **words)

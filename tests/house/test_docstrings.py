@@ -49,7 +49,7 @@ PUBLIC = [
 def test_public_functions_document_arguments_results_and_errors(public: str, function: object) -> None:
     text = inspect.getdoc(function) or ""
     assert [section for section in ("Args:", "Returns:", "Raises:") if section not in text] == []
-    signature = inspect.signature(function)  # type: ignore[arg-type]
+    signature = inspect.signature(function)
     assert [argument for argument in signature.parameters if argument not in text] == []
 
 

@@ -16,7 +16,7 @@ def test_an_unknown_public_name_is_an_attribute_error() -> None:
 
 
 @pytest.mark.parametrize("path", sources("chaos_core"), ids=lambda path: str(path.relative_to(ROOT)))
-def test_what_a_core_module_exports_is_there(path) -> None:  # type: ignore[no-untyped-def]
+def test_what_a_core_module_exports_is_there(path) -> None:
     if path.stem == "__main__":
         return
     module = importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))

@@ -48,6 +48,6 @@ def test_a_strength_that_follows_the_jacobians_beats_none_and_all(series: Series
     none, _ = distance(series, analysis, {"kind": "generalized", "alpha": 0.0})
     full, _ = distance(series, analysis, {"kind": "generalized", "alpha": 1.0})
     adaptive, alpha = distance(series, analysis, {"kind": "adaptive_generalized"})
-    print(f"D_stsp {adaptive:.2f} at alpha {alpha:.3f}; none {none:.2f}, full {full:.2f}")  # noqa: T201
+    print(f"D_stsp {adaptive:.2f} at alpha {alpha:.3f}; none {none:.2f}, full {full:.2f}")
     assert alpha is not None and 0.0 < alpha < 0.6
     assert adaptive < 0.5 * min(none, full)

@@ -54,8 +54,8 @@ def trials() -> Series:
 
 @pytest.mark.parametrize("made", [trials, lambda: holes(0.2)], ids=["five trials", "a fifth missing"])
 def test_trials_and_gaps_cost_less_than_a_factor_of_two(whole: tuple[float, float], made: object) -> None:
-    found = scored(made())  # type: ignore[operator]
-    print(f"D_stsp {found[0]:.3f}, D_H {found[1]:.3f}; whole {whole[0]:.3f}, {whole[1]:.3f}")  # noqa: T201
+    found = scored(made())
+    print(f"D_stsp {found[0]:.3f}, D_H {found[1]:.3f}; whole {whole[0]:.3f}, {whole[1]:.3f}")
     assert found[0] < 2 * whole[0]
     assert found[1] < 2 * whole[1]
 
@@ -74,7 +74,7 @@ def test_a_driven_oscillator_is_learnt_from_its_drive_as_well_as_from_the_phase_
     run = generate(one, ROWS - 1, unseen.x[0], unseen.inputs[1:])[2000:]
     free = generate(two, ROWS - 1, with_phase(unseen).x[0])[2000:, :2]
     found = [(d_stsp(unseen.x, x).value, d_h(unseen.x, x).value) for x in (run, free)]
-    print(f"driven: D_stsp, D_H {found[0]}; with phase {found[1]}")  # noqa: T201
+    print(f"driven: D_stsp, D_H {found[0]}; with phase {found[1]}")
     assert all(value is not None for pair in found for value in pair)
-    assert found[0][0] < 2 * found[1][0]  # type: ignore[operator]
-    assert found[0][1] < 2 * found[1][1]  # type: ignore[operator]
+    assert found[0][0] < 2 * found[1][0]
+    assert found[0][1] < 2 * found[1][1]
