@@ -18,8 +18,6 @@ from chaos_core.kernels.fused import Matching, NativeStep
 from chaos_core.native import library, orbit, status
 from chaos_core.native.loader import FOLDER, cpu_levels, open_library
 from chaos_core.native.stamp import library_name, source_stamp
-from chaos_core.observation import IdentityObservation, LinearObservation
-from chaos_core.refusal import step_refusal
 from chaos_core.run import free_run
 from chaos_core.typing import Floats, Ints, NumpyParams
 
@@ -327,20 +325,6 @@ def test_rows_without_a_matching_or_of_another_shape_are_refused() -> None:
     step = NativeStep(CELL, series(), parameters(CELL), matching=matching())
     with pytest.raises(ValueError, match="rows must be"):
         step.update(np.array([0]), np.zeros((5, 3)), 1e-2, np.zeros((2, 2), np.int64))
-
-
-def test_what_the_native_step_supports_is_told_with_the_reason() -> None:
-    assert step_refusal(CELL, IdentityObservation(), "float64") is None
-    assert "PLRNN" in str(step_refusal(PLRNN(latent=3), IdentityObservation()))
-    assert "LinearObservation" in str(step_refusal(CELL, LinearObservation()))
-    assert "float16" in str(step_refusal(CELL, IdentityObservation(), "float16"))
-    assert "external inputs" in str(step_refusal(ClippedShPLRNN(latent=3, hidden=10, inputs=2), IdentityObservation()))
-    assert step_refusal(SMOOTH, IdentityObservation(), observed=3) is None
-
-
-def test_hidden_units_that_start_at_a_trained_function_of_the_data_are_left_to_torch() -> None:
-    assert "starts hidden units at zero" in str(step_refusal(CELL, IdentityObservation(), observed=2))
-    assert step_refusal(CELL, IdentityObservation(hidden_start="zeros"), observed=2) is None
 
 
 @pytest.mark.parametrize(
