@@ -201,7 +201,8 @@ class Spec(Settings):
         forcing: how data enter the state; auto: sparse, from 2 up to the cell's part of ln 2 / lambda_max.
         training, evaluation: see `Training`, `Evaluation`.
         embedding: delay coordinates; auto: as the analysis finds.
-        losses: terms beside the mean squared error; auto: none.
+        losses: terms beside the mean squared error; auto: those that the cell suggests (`Cell.suggested_losses`) where
+            the channels are its whole state and the data are chaotic with a well-known exponent, else none.
         split: 70 % train, 10 % validation, 20 % test where left out.
     """
 

@@ -101,9 +101,7 @@ class Trainer:
         self._extent = float(rows.x.min()), float(rows.x.max())
         self._forcing = plan.forcing
         start = draw(self._shapes, self._rng, self._extent)
-        self._engine = make_engine(
-            plan, self._windows, start, partial(data_slopes, rows, delays=plan.embedding.dim > 1)
-        )
+        self._engine = make_engine(plan, self._windows, start, partial(data_slopes, rows, plan.embedding))
         self._judge = judge_of(plan, self._scaling, rows, held_out, test.length)
         self._best: Best | None = None
         self._fate: Fate | None = None

@@ -53,7 +53,8 @@ class Settings(BaseSettings):
     rewake_s: PositiveFloat = Field(5.0, description="a queued job is announced again after so long")
     worker_slots: PositiveInt = Field(1, description="training jobs one worker runs at a time")
     worker_kinds: Literal["all", "train", "light"] = Field(
-        "all", description="what a worker takes: light jobs (analyses, baselines, reading of uploads), trainings, or all"
+        "all",
+        description="what a worker takes: light jobs (analyses, baselines, reading of uploads), trainings, or all",
     )
     max_attempts: PositiveInt = Field(5, description="attempts in a row without a new checkpoint before a job fails")
     checkpoint_s: PositiveFloat = Field(30.0, description="a running job is saved this often")

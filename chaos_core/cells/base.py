@@ -43,6 +43,8 @@ class Cell(BaseModel, ABC, frozen=True, extra="forbid"):
     """The parameter beside which the drive C u_t is added."""
     citation: ClassVar[str]
     """Authors, year, title, DOI or arXiv number."""
+    suggested_losses: ClassVar[tuple[str, ...]] = ()
+    """Kinds of the terms that `plan()` adds where the channels are the cell's whole state and lambda_max is known."""
 
     latent: int = Field(ge=1, le=MOST_UNITS, description="M, the number of latent units.")
     inputs: int = Field(0, ge=0, le=MOST_INPUTS, description="K, the number of external inputs.")

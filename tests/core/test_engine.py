@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from chaos_core.analysis import Analysis, analyse
+from chaos_core.embedding import Embedding
 from chaos_core.engine import Batch, NativeEngine, TorchEngine, layout, make_engine
 from chaos_core.errors import Collapsed, Exploded, Inconsistent
 from chaos_core.forcing.adaptive import AdaptiveGeneralized
@@ -66,7 +67,7 @@ def test_both_engines_do_the_same_updates(
     params = draw(layout(the_plan.cell, the_plan.observation, 3), np.random.default_rng(1))
 
     def slopes() -> tuple[np.ndarray, np.ndarray]:
-        return data_slopes(whole, delays=False)
+        return data_slopes(whole, Embedding())
 
     native = make_engine(the_plan, seen, params, slopes)
     twin = TorchEngine(the_plan, seen, params, Kernel.REFERENCE, "cpu", slopes)

@@ -7,6 +7,7 @@ from chaos_core.cells.plrnn import PLRNN
 from chaos_core.cells.shplrnn import ClippedShPLRNN
 from chaos_core.errors import Inconsistent, SpecTooLarge, TooShort
 from chaos_core.forcing.sparse import Sparse
+from chaos_core.losses.jacobian import JacobianMatching
 from chaos_core.observation import IdentityObservation, LinearObservation
 from chaos_core.planning import plan
 from chaos_core.spec import Spec
@@ -17,7 +18,8 @@ LN2 = math.log(2)
 
 @pytest.fixture(scope="module")
 def chaotic() -> Analysis:
-    facts = {"lambda_max_per_step": LN2 / 77, "predictability_time_steps": 77.0, "tau": 77, "length": 100_000}
+    ends = {"lambda_low_per_step": 0.8 * LN2 / 77, "lambda_high_per_step": 1.2 * LN2 / 77}
+    facts = {"lambda_max_per_step": LN2 / 77, "predictability_time_steps": 77.0, "tau": 77, "length": 100_000, **ends}
     return analyse(lorenz63(4000)).model_copy(update={**facts, "verdict": Verdict.CHAOTIC})
 
 
@@ -71,6 +73,37 @@ def test_an_interval_that_the_client_names_stays_fixed(chaotic: Analysis) -> Non
     assert made.forcing == Sparse(tau=200, anneal_from=None)
     assert made.interval.source == "client"
     assert made.training.clip_norm is None
+
+
+def test_a_chaotic_state_is_learnt_by_smooth_units_and_with_the_slopes_of_the_data(chaotic: Analysis) -> None:
+    made = plan(spec(), chaotic)
+    assert made.cell.model_dump()["smoothing"] == 0.1
+    assert made.losses == (JacobianMatching(),)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"losses": []}, {"cell": {"kind": "plrnn"}}, {"embedding": {"dim": 3, "lag": 5}},
+        {"cell": {"kind": "clipped_shplrnn", "latent": 5}},
+    ],
+    ids=["none asked for", "another cell", "delay coordinates", "hidden units"],
+)  # fmt: skip
+def test_elsewhere_no_term_is_added_to_the_error(chaotic: Analysis, parts: dict[str, object]) -> None:
+    assert plan(spec(**parts), chaotic).losses == ()
+
+
+def test_slopes_are_not_asked_for_without_chaos_with_a_drive_or_an_unsure_map(
+    periodic: Analysis, chaotic: Analysis
+) -> None:
+    assert plan(spec(), periodic).losses == ()
+    assert plan(spec(), chaotic.model_copy(update={"input_names": ("u",)})).losses == ()
+    ends = {"lambda_low_per_step": 0.1 * LN2 / 77, "lambda_high_per_step": 1.9 * LN2 / 77}
+    assert plan(spec(), chaotic.model_copy(update=ends)).losses == ()
+
+
+def test_delay_coordinates_keep_the_sharp_unit(chaotic: Analysis) -> None:
+    assert plan(spec(embedding={"dim": 3, "lag": 5}), chaotic).cell.model_dump()["smoothing"] == 0.0
 
 
 def test_what_the_client_chose_is_kept(chaotic: Analysis) -> None:

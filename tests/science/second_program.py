@@ -36,8 +36,10 @@ class Model:
     def step(self, z: Array) -> Array:
         p = self.arrays
         if self.config["cell"] == "clipped_shplrnn":
-            u = z @ p["W2"].T
-            return p["A"] * z + (np.maximum(u + p["h2"], 0) - np.maximum(u, 0)) @ p["W1"].T + p["h1"]
+            u, width = z @ p["W2"].T, self.config["settings"]["smoothing"]
+            v = u + p["h2"]
+            units = (p["h2"] + np.sqrt(v**2 + width**2) - np.sqrt(u**2 + width**2)) / 2
+            return p["A"] * z + units @ p["W1"].T + p["h1"]
         if self.config["cell"] == "plrnn":
             w = p["W"] - np.diag(np.diag(p["W"]))
             return p["A"] * z + np.maximum(z, 0) @ w.T + p["h"]

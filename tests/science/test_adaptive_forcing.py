@@ -28,7 +28,8 @@ def analysis(series: Series) -> Analysis:
 def distance(series: Series, analysis: Analysis, forcing: dict[str, object]) -> tuple[float, float | None]:
     """D_stsp of one training, and alpha at its end."""
     training = {"updates": 20_000, "sequence_length": 200, "batch_size": 16, "validations": 16, "restarts": 0}
-    words = {"cell": {"kind": "clipped_shplrnn", "hidden": 50}, "forcing": forcing, "training": training}
+    cell = {"kind": "clipped_shplrnn", "hidden": 50, "smoothing": 0.0}
+    words = {"cell": cell, "losses": [], "forcing": forcing, "training": training}
     trainer = Trainer(series, plan(Spec.model_validate(words), analysis), 0)
     try:
         for _ in trainer:

@@ -19,7 +19,8 @@ from chaos_core.typing import Floats
 
 ROWS, TRANSIENT = 100_000, 25_000
 GENERALIZED = {
-    "cell": {"kind": "clipped_shplrnn", "latent": 3, "hidden": 50},
+    "cell": {"kind": "clipped_shplrnn", "latent": 3, "hidden": 50, "smoothing": 0.0},
+    "losses": [],
     "forcing": {"kind": "generalized", "alpha": 0.1},
     "training": {"updates": 15_000, "learning_rate": 1e-3, "learning_rate_end": 3e-4},
 }

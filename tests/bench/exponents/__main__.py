@@ -10,15 +10,14 @@ import random
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chaos_core.analysis import analyse
-from chaos_core.series import Series
-from tests.bench.exponents.variants import SEEN_ROWS, VARIANTS, attempt
+from tests.bench.exponents.variants import NOISY_SYSTEMS, NOISY_VARIANTS, VARIANTS, attempt, seen_of
 from tests.bench.lyapunov.cases import flows
 
 ROOT = Path(__file__).parents[3]
@@ -75,6 +74,11 @@ SYSTEMS = [
     "YuWang",
 ]
 NEAR = 0.2
+NOISES: dict[float, tuple[Sequence[str], Sequence[str]]] = {
+    0.0: (SYSTEMS, tuple(VARIANTS)),
+    0.05: (NOISY_SYSTEMS, NOISY_VARIANTS),
+}
+"""Systems and variants."""
 CHOICES = {"by_runs": "free runs", "by_both": "free runs and exponent"}
 
 
@@ -87,41 +91,44 @@ def done() -> list[dict[str, Any]]:
     return [json.loads(line) for line in TRIALS.read_text().splitlines()] if TRIALS.exists() else []
 
 
-def wanted(part: int, parts: int) -> list[str]:
-    """In an order that has nothing to do with the alphabet, so that a run that was broken off is a fair sample."""
+def wanted(part: int, parts: int) -> list[tuple[float, str]]:
+    """Noise and system, in an order that has nothing to do with the alphabet, so that a run that was broken off is a
+    fair sample."""
     names = sorted(SYSTEMS)
     random.Random(0).shuffle(names)
-    return names[part::parts]
+    return [(noise, name) for noise, (systems, _) in NOISES.items() for name in names if name in systems][part::parts]
 
 
-def work(names: list[str], hours: float) -> None:
+def work(pairs: list[tuple[float, str]], hours: float) -> None:
     began = time.monotonic()
     known = {flow.name: flow for flow in flows(ORBITS)}
-    before = {(record["system"], record["variant"], record["seed"]) for record in done()}
-    for name in names:
-        left = [variant for variant in VARIANTS if (name, variant, 0) not in before]
+    before = {(record["noise"], record["system"], record["variant"]) for record in done()}
+    for noise, name in pairs:
+        left = [variant for variant in NOISES[noise][1] if (noise, name, variant) not in before]
         if not left:
             continue
-        analysis = analyse(Series(known[name].x[:SEEN_ROWS], known[name].dt))
+        analysis = analyse(seen_of(known[name], noise))
         for variant in left:
             if time.monotonic() - began >= 3600 * hours:
                 return
-            record = attempt(known[name], analysis, variant, 0)
+            record = attempt(known[name], analysis, variant, 0, noise)
             with TRIALS.open("a") as file:
                 file.write(json.dumps(record) + "\n")
             say(json.dumps(record))
 
 
-def table(records: list[dict[str, Any]]) -> Iterator[str]:
+def table(noise: float) -> Iterator[str]:
     """Systems that have every variant, so that all rows are of the same systems."""
-    held = {name: {r["variant"] for r in records if r["system"] == name} for name in SYSTEMS}
-    whole = [name for name in SYSTEMS if held[name] >= set(VARIANTS)]
-    yield f"{len(whole)} of {len(SYSTEMS)} systems"
+    systems, variants = NOISES[noise]
+    records = [record for record in done() if record["noise"] == noise]
+    held = {name: {r["variant"] for r in records if r["system"] == name} for name in systems}
+    whole = [name for name in systems if held[name] >= set(variants)]
+    yield f"\n{len(whole)} of {len(systems)} systems, {noise:.0%} noise"
     yield "| variant | chosen by | exponent within 20 % | median error of it | D_stsp median | below 1 | failed | s |"
     yield "|---|---|---|---|---|---|---|---|"
-    for variant in VARIANTS:
+    for variant in variants:
         mine = [r for r in records if r["variant"] == variant and r["system"] in whole]
-        for choice, words in CHOICES.items():
+        for choice, words in CHOICES.items() if mine else ():
             yield _row(variant, words, mine, [r.get(choice) for r in mine])
 
 
@@ -152,8 +159,9 @@ def main() -> None:
         module = ["-m", "tests.bench.interval.orbits"]
         subprocess.run([BENCH_PYTHON, *module, MEASURED, ORBITS, *SYSTEMS], check=True, cwd=ROOT)
         work(wanted(part, parts), how.hours)
-    for line in table(done()):
-        say(line)
+    for noise in NOISES:
+        for line in table(noise):
+            say(line)
 
 
 if __name__ == "__main__":

@@ -17,23 +17,26 @@ from chaos_core.selection import settled
 from chaos_core.series import Series
 from chaos_core.skill import exponents_of
 from chaos_core.spec import Spec
+from chaos_core.systems import with_noise
 from chaos_core.training import Trainer, Validated
 from tests.bench.lyapunov.cases import Flow
 
-__all__ = ["SEEN_ROWS", "VARIANTS", "attempt"]
+__all__ = ["NOISY_SYSTEMS", "NOISY_VARIANTS", "VARIANTS", "attempt", "seen_of"]
 
 SEEN_ROWS = 7000
 SPLIT = {"train": 0.875, "validation": 0.125, "test": 0.0}
 TRAINING = {"updates": 40_000, "sequence_length": 200, "batch_size": 16, "validations": 16, "restarts": 0}
 MATCHING = {"kind": "jacobian_matching"}
 VARIANTS: dict[str, dict[str, Any]] = {
-    "rectifier": {},
+    "rectifier": {"cell": {"smoothing": 0.0}},
     "smooth": {"cell": {"smoothing": 0.1}},
-    "matching": {"losses": [MATCHING]},
+    "matching": {"cell": {"smoothing": 0.0}, "losses": [MATCHING]},
     "both": {"cell": {"smoothing": 0.1}, "losses": [MATCHING]},
     "both, weight 0.1": {"cell": {"smoothing": 0.1}, "losses": [{**MATCHING, "weight": 0.1}]},
     "smooth 0.3, weight 0.1": {"cell": {"smoothing": 0.3}, "losses": [{**MATCHING, "weight": 0.1}]},
 }
+NOISY_SYSTEMS = ("Lorenz", "Rossler", "Chua", "SprottB", "Halvorsen", "Aizawa", "NewtonLiepnik", "HyperQi")
+NOISY_VARIANTS = ("rectifier", "smooth", "both", "both, weight 0.1")
 NEARNESS = 1.0
 """What a factor of e between the exponents of model and data costs, in units of D_stsp + D_H."""
 
@@ -46,20 +49,28 @@ class Choice:
     fitted: Fitted | None = None
 
 
-def attempt(flow: Flow, analysis: Analysis, variant: str, seed: int) -> dict[str, Any]:
+def seen_of(flow: Flow, noise: float) -> Series:
+    """The first 7000 rows, with normal noise of this share of each channel's spread."""
+    clean = Series(flow.x[:SEEN_ROWS], flow.dt)
+    return with_noise(clean, noise) if noise else clean
+
+
+def attempt(flow: Flow, analysis: Analysis, variant: str, seed: int, noise: float) -> dict[str, Any]:
     """One training, and what two choices of its state come to: by free runs, and by these and the exponent.
 
     Args:
-        flow: the first 7000 rows are trained on, all others are unseen.
+        flow: the first 7000 rows are trained on, all others are unseen, and free of noise.
         analysis: of the first 7000; its estimate guides the interval and the second choice.
         variant: of `VARIANTS`.
         seed: of the training.
+        noise: on the rows that are trained on.
     """
-    series = Series(flow.x[:SEEN_ROWS], flow.dt)
+    series = seen_of(flow, noise)
     words = VARIANTS[variant]
     cell = {"kind": "clipped_shplrnn", "hidden": 100, **words.get("cell", {})}
     spec = {"cell": cell, "training": TRAINING, "split": SPLIT, "losses": words.get("losses", [])}
-    record: dict[str, Any] = {"system": flow.name, "variant": variant, "seed": seed, "exponent": flow.exponent}
+    record: dict[str, Any] = {"system": flow.name, "variant": variant, "seed": seed, "noise": noise}
+    record["exponent"] = flow.exponent
     began = time.process_time()
     try:
         trainer = Trainer(series, plan(Spec.model_validate(spec), analysis), seed)

@@ -53,6 +53,8 @@ class Scope:
 
 
 HELD_OUT_SEEDS = 3
+RECTIFIER: dict[str, Any] = {"clipped_shplrnn": {"smoothing": 0.0}}
+"""All trials are made with the source's unit and with the forecast error alone."""
 SCOPES = {
     "clipped_shplrnn": Scope(5_000, (0.05, 0.1, 0.2, 0.33, 0.5, 0.66, 1.0), SIX, THREE, 3),
     "plrnn": Scope(3_000, (0.1, 0.33, 0.66, 1.0), (*SIX, *THREE), THREE_MORE, 2),
@@ -140,7 +142,8 @@ def _spec(trial: Trial) -> Spec:
     annealing = {"anneal_from": ANNEAL_FROM, "anneal_share": ANNEAL_SHARE} if trial.schedule == "annealed" else {}
     return Spec.model_validate(
         {
-            "cell": {"kind": trial.cell},
+            "cell": {"kind": trial.cell, **RECTIFIER.get(trial.cell, {})},
+            "losses": [],
             "forcing": "auto" if trial.tau is None else {"kind": "sparse", "tau": trial.tau, **annealing},
             "training": {"updates": trial.updates, "restarts": 0},
             "split": SPLIT,
