@@ -35,10 +35,11 @@ def read_safetensors(content: bytes) -> tuple[dict[str, np.ndarray[Any, Any]], J
     return tensors, facts
 
 
-def clipped_shallow(p: dict[str, np.ndarray[Any, Any]], z: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """z' = A z + W1 [relu(W2 z + h2) - relu(W2 z)] + h1"""
+def clipped_shallow(p: dict[str, np.ndarray[Any, Any]], width: float, z: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """z' = A z + W1 [phi(W2 z + h2) - phi(W2 z)] + h1, phi(v) = (v + sqrt(v^2 + width^2)) / 2"""
     inner = z @ p["W2"].T
-    return p["A"] * z + (np.maximum(inner + p["h2"], 0) - np.maximum(inner, 0)) @ p["W1"].T + p["h1"]
+    units = [(v + np.sqrt(v**2 + width**2)) / 2 for v in (inner + p["h2"], inner)]
+    return p["A"] * z + (units[0] - units[1]) @ p["W1"].T + p["h1"]
 
 
 def test_a_series_becomes_a_scored_trained_model(job: Json) -> None:
@@ -58,12 +59,13 @@ def test_the_file_alone_rebuilds_the_stored_trajectory(service: Service, job: Js
     p, facts = read_safetensors(content.content)
     assert facts == service.get(f"/v1/models/{job['model_id']}")["config"]
     stored = np.load(io.BytesIO(service.http.get(f"/v1/trajectories/{job['trajectory_id']}/content").content))
-    z, x = stored["z"], stored["x"]
-    assert np.abs(clipped_shallow(p, z[:-1])[:100] - z[1:101]).max() < 1e-10
+    z, x, width = stored["z"], stored["x"], facts["settings"]["smoothing"]
+    assert width == 0.1, "the default unit"
+    assert np.abs(clipped_shallow(p, width, z[:-1])[:100] - z[1:101]).max() < 1e-10
     scale, shift = np.array(facts["scaling"]["std"]), np.array(facts["scaling"]["mean"])
     run, state = [], np.array(facts["latent_start"])
     for _ in range(100):
-        state = clipped_shallow(p, state)
+        state = clipped_shallow(p, width, state)
         run.append(state[:3] * scale + shift)
     assert np.abs(np.array(run) - x[:100]).max() < 1e-5
 

@@ -128,8 +128,9 @@ def table(noise: float) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|"
     for variant in variants:
         mine = [r for r in records if r["variant"] == variant and r["system"] in whole]
-        for choice, words in CHOICES.items() if mine else ():
-            yield _row(variant, words, mine, [r.get(choice) for r in mine])
+        for choice, words in CHOICES.items():
+            if any(choice in r for r in mine):
+                yield _row(variant, words, mine, [r.get(choice) for r in mine])
 
 
 def _row(variant: str, words: str, mine: list[dict[str, Any]], found: list[dict[str, Any] | None]) -> str:
