@@ -177,7 +177,7 @@ class ClippedShPLRNN(Cell, frozen=True):
         the channels the hidden layer becomes a bottleneck.
 
         Units as wide as 0.1, with which exponents come near the data's (`docs/exponents.md`); in delay coordinates
-        they helped some of four flows and hurt others, so there the rectifier stays.
+        they left two of four flows as they were and hurt two, so there the rectifier stays.
         """
         return cls(**({"smoothing": 0.0 if embedded else SMOOTHING} | _widths(partial, observed)))
 
