@@ -8,7 +8,6 @@ the sampled network have.
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +25,7 @@ from chaos_core.planning import plan
 from chaos_core.series import Series
 from chaos_core.spec import Plan, Spec
 from chaos_core.systems import lorenz63, rossler
+from tests.bench.journal import say
 
 SYSTEMS: dict[str, Callable[[], Series]] = {
     "Lorenz-63": lambda: lorenz63(20_000),
@@ -40,11 +40,6 @@ class Attempt(NamedTuple):
 
     scores: Scores
     seconds: float
-
-
-def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def attempt(baseline: Baseline, known: Series, test: Series, made: Plan) -> Attempt:

@@ -8,7 +8,6 @@ import argparse
 import json
 import math
 import statistics
-import sys
 import time
 from collections.abc import Iterator
 from itertools import product
@@ -23,6 +22,7 @@ from chaos_core.pipeline import evaluate, fit
 from chaos_core.planning import plan
 from chaos_core.series import Series
 from chaos_core.spec import Spec
+from tests.bench.journal import keep, kept, say
 
 TRIALS = Path(__file__).parents[2] / ".bench" / "tau.jsonl"
 DT = 0.01
@@ -91,8 +91,7 @@ def attempt(trial: Trial, x: np.ndarray, analysis: Analysis) -> dict[str, Any]:
 
 
 def done() -> dict[Trial, dict[str, Any]]:
-    records = [json.loads(line) for line in TRIALS.read_text().splitlines()] if TRIALS.exists() else []
-    return {Trial(*(record[field] for field in Trial._fields)): record for record in records}
+    return {Trial(*(record[field] for field in Trial._fields)): record for record in kept(TRIALS)}
 
 
 def tables() -> Iterator[str]:
@@ -123,11 +122,6 @@ def _entry(records: list[dict[str, Any] | None], preset: str, score: str) -> str
     return f"{shown}, {failed} of {len(numbers)} failed" if failed else shown
 
 
-def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="./scripts/bench tau", description=__doc__)
     parser.add_argument("file", type=Path, help="the series, .npy")
@@ -138,14 +132,12 @@ def main() -> None:
     how = parser.parse_args()
     part, parts = (int(word) for word in how.part.split("/"))
     x, before, began = np.load(how.file), done(), time.monotonic()
-    TRIALS.parent.mkdir(exist_ok=True)
     analysis = analyse(Series(x[:SEEN_ROWS], DT)) if how.hours else None
     for trial in trials()[part::parts]:
         if trial in before or analysis is None or time.monotonic() - began >= 3600 * how.hours:
             continue
         record = attempt(trial, x, analysis)
-        with TRIALS.open("a") as file:
-            file.write(json.dumps(record) + "\n")
+        keep(TRIALS, record)
         say(json.dumps(record))
     for line in tables():
         say(line)

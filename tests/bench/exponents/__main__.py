@@ -8,7 +8,6 @@ import argparse
 import json
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 
 from chaos_core.analysis import analyse
 from tests.bench.exponents.variants import NOISY_SYSTEMS, NOISY_VARIANTS, VARIANTS, attempt, seen_of
+from tests.bench.journal import keep, kept, say
 from tests.bench.lyapunov.cases import flows
 
 ROOT = Path(__file__).parents[3]
@@ -82,15 +82,6 @@ NOISES: dict[float, tuple[Sequence[str], Sequence[str]]] = {
 CHOICES = {"by_runs": "free runs", "by_both": "free runs and exponent"}
 
 
-def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-def done() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in TRIALS.read_text().splitlines()] if TRIALS.exists() else []
-
-
 def wanted(part: int, parts: int) -> list[tuple[float, str]]:
     """Noise and system, in an order that has nothing to do with the alphabet, so that a run that was broken off is a
     fair sample."""
@@ -102,7 +93,7 @@ def wanted(part: int, parts: int) -> list[tuple[float, str]]:
 def work(pairs: list[tuple[float, str]], hours: float) -> None:
     began = time.monotonic()
     known = {flow.name: flow for flow in flows(ORBITS)}
-    before = {(record["noise"], record["system"], record["variant"]) for record in done()}
+    before = {(record["noise"], record["system"], record["variant"]) for record in kept(TRIALS)}
     for noise, name in pairs:
         left = [variant for variant in NOISES[noise][1] if (noise, name, variant) not in before]
         if not left:
@@ -112,15 +103,14 @@ def work(pairs: list[tuple[float, str]], hours: float) -> None:
             if time.monotonic() - began >= 3600 * hours:
                 return
             record = attempt(known[name], analysis, variant, 0, noise)
-            with TRIALS.open("a") as file:
-                file.write(json.dumps(record) + "\n")
+            keep(TRIALS, record)
             say(json.dumps(record))
 
 
 def table(noise: float) -> Iterator[str]:
     """Systems that have every variant, so that all rows are of the same systems."""
     systems, variants = NOISES[noise]
-    records = [record for record in done() if record["noise"] == noise]
+    records = [record for record in kept(TRIALS) if record["noise"] == noise]
     held = {name: {r["variant"] for r in records if r["system"] == name} for name in systems}
     whole = [name for name in systems if held[name] >= set(variants)]
     yield f"\n{len(whole)} of {len(systems)} systems, {noise:.0%} noise"
@@ -155,7 +145,6 @@ def main() -> None:
     parser.add_argument("--hours", type=float, default=float("inf"), help="begin no training after so many hours")
     how = parser.parse_args()
     part, parts = (int(word) for word in how.part.split("/"))
-    TRIALS.parent.mkdir(parents=True, exist_ok=True)
     if how.hours:
         module = ["-m", "tests.bench.interval.orbits"]
         subprocess.run([BENCH_PYTHON, *module, MEASURED, ORBITS, *SYSTEMS], check=True, cwd=ROOT)

@@ -26,7 +26,7 @@ __all__ = ["NOISY_SYSTEMS", "NOISY_VARIANTS", "VARIANTS", "attempt", "seen_of"]
 SEEN_ROWS = 7000
 SPLIT = {"train": 0.875, "validation": 0.125, "test": 0.0}
 TRAINING = {"updates": 40_000, "sequence_length": 200, "batch_size": 16, "validations": 16, "restarts": 0}
-MATCHING = {"kind": "jacobian_matching"}
+MATCHING = {"kind": "jacobian_matching", "weight": 0.01}
 VARIANTS: dict[str, dict[str, Any]] = {
     "rectifier": {"cell": {"smoothing": 0.0}},
     "smooth": {"cell": {"smoothing": 0.1}},

@@ -5,15 +5,14 @@ Each trial is a line of .bench/interval/trials.jsonl, and none is made twice: a 
 """
 
 import argparse
-import json
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from tests.bench.interval.tables import Done, tables
 from tests.bench.interval.trials import SCOPES, Trial, Workshop, trials
+from tests.bench.journal import keep, kept, say
 from tests.bench.lyapunov.cases import Flow, flows
 
 ROOT = Path(__file__).parents[3]
@@ -21,11 +20,6 @@ CACHE = ROOT / ".bench"
 MEASURED, ORBITS, TRIALS = CACHE / "flows", CACHE / "interval" / "orbits", CACHE / "interval" / "trials.jsonl"
 BENCH_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 GROUPS = ("fitted", "held_out")
-
-
-def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def orbits() -> dict[str, Flow]:
@@ -36,14 +30,7 @@ def orbits() -> dict[str, Flow]:
 
 
 def done() -> Done:
-    lines = TRIALS.read_text().splitlines() if TRIALS.exists() else []
-    found = [json.loads(line) for line in lines]
-    return {Trial(*(record[field] for field in Trial._fields)): record for record in found}
-
-
-def keep(record: dict[str, Any]) -> None:
-    with TRIALS.open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    return {Trial(*(record[field] for field in Trial._fields)): record for record in kept(TRIALS)}
 
 
 def told(trial: Trial, record: dict[str, Any]) -> str:
@@ -61,7 +48,7 @@ def work(known: dict[str, Flow], groups: tuple[str, ...], hours: float) -> None:
             say(f"{len(left) - number} trials are left: the same command goes on")
             return
         record = workshop.attempt(trial)
-        keep(record)
+        keep(TRIALS, record)
         say(f"{number + 1} of {len(left)}: {told(trial, record)}")
 
 

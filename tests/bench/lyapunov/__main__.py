@@ -3,7 +3,6 @@
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterable
@@ -16,6 +15,7 @@ from chaos_core.analysis import analyse
 from chaos_core.errors import ChaosError
 from chaos_core.reconstruction import dominant_period, estimate_lag
 from chaos_core.series import Series
+from tests.bench.journal import say
 from tests.bench.lyapunov.cases import CONDITIONS, Condition, Flow, controls, flows, maps, seen_by
 from tests.bench.lyapunov.picture import against_truth
 from tests.bench.lyapunov.scores import Estimate, accuracy, intervals
@@ -29,11 +29,6 @@ QUICK_STRIDE = 3
 """Odd, so that both halves keep their flows."""
 
 ACCURACY = ("flows", "median error", "p90", "within 20 %", "Spearman")
-
-
-def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def head(*columns: str) -> None:
