@@ -9,8 +9,9 @@ from chaos_core.cells import CELLS
 from chaos_core.forcing import FORCINGS
 from chaos_core.losses import LOSSES
 from chaos_core.observation import OBSERVATIONS
+from chaos_core.registry import summary_of
 
-__all__ = ["FAMILIES", "Kind", "described", "summary_of"]
+__all__ = ["FAMILIES", "Kind", "described"]
 
 FAMILIES: dict[str, dict[str, type[BaseModel]]] = {
     "cells": dict(CELLS),
@@ -36,11 +37,6 @@ class Kind(NamedTuple):
     equation: str | None
     citation: str | None
     settings_schema: dict[str, Any]
-
-
-def summary_of(settings: type[BaseModel]) -> str:
-    """The first line of the docstring."""
-    return (settings.__doc__ or "").strip().partition("\n")[0]
 
 
 def described(kind: str, settings: type[BaseModel]) -> Kind:

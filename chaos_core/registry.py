@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-__all__ = ["find"]
+__all__ = ["find", "summary_of"]
 
 
 def find(package: str, path: Iterable[str], base: type) -> dict[str, Any]:
@@ -39,3 +39,8 @@ def find(package: str, path: Iterable[str], base: type) -> dict[str, Any]:
                 raise TypeError(f"two classes claim the kind '{field.default}': {value} and {found[field.default]}")
             found[field.default] = value
     return dict(sorted(found.items()))
+
+
+def summary_of(settings: type[BaseModel]) -> str:
+    """What a member of a registry is, in one line: the first of its docstring."""
+    return (settings.__doc__ or "").strip().partition("\n")[0]

@@ -2,7 +2,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from chaos_core.families import summary_of
+from chaos_core.registry import summary_of
 from chaos_core.series import MIN_ROWS
 from chaos_core.systems import AnySystem, System
 

@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from chaos_core.families import FAMILIES, described, summary_of
+from chaos_core.families import FAMILIES, described
+from chaos_core.registry import summary_of
 
 
 def kinds(

@@ -1,6 +1,6 @@
 """All terms that training may minimise beside the mean squared error: the final classes found in this folder's files.
 
-To add one, add a file. Each is off unless a spec names it.
+To add one, add a file. Each is off unless a spec names it or the cell suggests it (`Cell.suggested_losses`).
 """
 
 from functools import reduce

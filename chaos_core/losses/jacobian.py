@@ -26,8 +26,8 @@ class JacobianMatching(Loss, frozen=True):
     Prediction errors hardly see slopes: trained rectifier cells draw the right attractor with exponents two to five
     times too large. In our runs on stiff flows the term brought the error of J - I from 0.6-1.4 to 0.12-0.2 at weights
     of 0.01 to 0.1. The exponents follow where the cell is smooth as well (`smoothing` of the clipped shPLRNN): over 47
-    flows their median error is 37 % without both, 5 % with both at either weight, and D_stsp 0.46, 0.36 at 0.01 and
-    0.29 at 0.1 (docs/exponents.md). Weight 1 does harm.
+    flows their median error is 36 % without both, 5 % with both at either weight, and D_stsp 0.47, 0.36 at 0.01 and
+    0.28 at 0.1 (docs/exponents.md). Weight 1 does harm.
 
     With hidden units J is only what the cell does right after inference: on a free run hidden units are not the
     function of x that `infer` gives, and slopes differ.

@@ -18,9 +18,7 @@ IDENTITY = IdentityObservation()
 
 def refusal(**change: Any) -> str | None:
     parts = {"cell": CELL, "observation": IDENTITY, "forcing": Sparse(tau=5), "losses": [], "observed": 3} | change
-    return native_refusal(
-        parts.pop("cell"), parts.pop("observation"), parts.pop("forcing"), parts.pop("losses"), **parts
-    )
+    return native_refusal(**parts)
 
 
 @pytest.mark.parametrize(

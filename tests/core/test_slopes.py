@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from chaos_core.embedding import Embedding, delay_embed
+from chaos_core.errors import TooShort
 from chaos_core.series import Scaling
 from chaos_core.slopes import data_slopes
 from chaos_core.systems import lorenz63, with_noise
@@ -59,3 +60,9 @@ def test_the_points_of_delayed_data_are_delay_vectors_of_the_same_runs() -> None
     points, slopes = data_slopes(Rows(z, edges, np.zeros((len(z), 0)), z), embedding)
     assert slopes.shape == (len(points), 3, 3)
     assert all((np.abs(z - point).max(axis=1) < 1e-12).any() for point in points)
+
+
+def test_rows_without_any_run_are_refused() -> None:
+    z = np.zeros((12, 1))
+    with pytest.raises(TooShort, match="losses"):
+        data_slopes(Rows(z, (0, 4, 8, 12), np.zeros((12, 0)), z), Embedding())
