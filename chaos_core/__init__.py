@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from chaos_core.generation import generate as generate
     from chaos_core.pipeline import evaluate as evaluate
     from chaos_core.pipeline import fit as fit
+    from chaos_core.pipeline import fit_many as fit_many
     from chaos_core.planning import plan as plan
     from chaos_core.series import Series as Series
     from chaos_core.spec import Plan as Plan
@@ -31,6 +32,7 @@ _HOMES = {
     "analyse": "analysis",
     "evaluate": "pipeline",
     "fit": "pipeline",
+    "fit_many": "pipeline",
     "generate": "generation",
     "plan": "planning",
 }

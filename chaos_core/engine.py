@@ -1,7 +1,7 @@
 """What does one update of the parameters: the native step, or torch with one of the scans."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -12,7 +12,7 @@ import torch
 from chaos_core.cells import Cell
 from chaos_core.errors import DeviceUnavailable
 from chaos_core.kernels import SCANS, Kernel, choose
-from chaos_core.kernels.fused import Matching, NativeStep
+from chaos_core.kernels.fused import Matching, native_step
 from chaos_core.losses import Ground, Pass, mse
 from chaos_core.losses.jacobian import JacobianMatching
 from chaos_core.observation import Observation
@@ -42,7 +42,8 @@ class Batch:
         alpha: (T, M) mask of the forcing.
         learning_rate: of this update.
         progress: updates done / updates planned, in [0, 1).
-        rng: randomness of noise and losses that draw.
+        rng: randomness of noise and losses that draw while they are computed.
+        points: what `Engine.draw` gave.
     """
 
     starts: Ints
@@ -50,6 +51,7 @@ class Batch:
     learning_rate: float
     progress: float
     rng: np.random.Generator
+    points: Ints | None = None
 
 
 class Engine(ABC):
@@ -57,10 +59,17 @@ class Engine(ABC):
 
     kernel: Kernel
     device: str
+    at_once: int = 1
+    """Updates that it is worth giving to one call."""
+
+    def draw(self, rng: np.random.Generator) -> Ints | None:
+        """What an update draws for itself, right after its batch: so that the numbers do not depend on the calls."""
+        del rng
+        return None
 
     @abstractmethod
-    def update(self, batch: Batch) -> tuple[float, float]:
-        """One update; returns (squared error, gradient norm before clipping)."""
+    def updates(self, batches: Sequence[Batch]) -> list[tuple[float, float]]:
+        """(squared error, gradient norm before clipping) of each update; the first that is not finite ends the list."""
 
     @abstractmethod
     def arrays(self) -> tuple[Array, Array, Array]:
@@ -76,16 +85,19 @@ class NativeEngine(Engine):
 
     kernel = Kernel.NATIVE
     device = "cpu"
+    at_once = 64
 
     def __init__(self, plan: Plan, rows: Rows, params: NumpyParams, slopes: DataSlopes) -> None:
         training = plan.training
-        self._limits = plan.cell.limits()
         self._matched = next((loss for loss in plan.losses if isinstance(loss, JacobianMatching)), None)
         self._targets = None if self._matched is None else Matching(*slopes(), self._matched.weight)
-        self._step = NativeStep(
+        self._step = native_step(
             plan.cell,
             np.ascontiguousarray(rows.x, training.dtype.value),
             params,
+            observation=plan.observation,
+            losses=plan.losses,
+            u=np.ascontiguousarray(rows.u, training.dtype.value) if plan.cell.inputs else None,
             seen=None if rows.complete else np.ascontiguousarray(rows.seen, training.dtype.value),
             matching=self._targets,
             optimiser=training.optimiser.value,
@@ -93,15 +105,20 @@ class NativeEngine(Engine):
             clip_norm=training.clip_norm or None,
         )
 
-    def update(self, batch: Batch) -> tuple[float, float]:
-        drawn = None
-        if self._matched is not None and self._targets is not None:
-            drawn = batch.rng.integers(0, len(self._targets.points), self._matched.points)
-        outcome = self._step.update(batch.starts, batch.alpha, batch.learning_rate, drawn)
-        for name, limit in self._limits.items():
-            values = self._step.parameters[name]
-            np.clip(values, -limit, limit, out=values)
-        return outcome
+    def draw(self, rng: np.random.Generator) -> Ints | None:
+        if self._matched is None or self._targets is None:
+            return None
+        return rng.integers(0, len(self._targets.points), self._matched.points)
+
+    def updates(self, batches: Sequence[Batch]) -> list[tuple[float, float]]:
+        points = [batch.points for batch in batches if batch.points is not None]
+        losses, norms = self._step.updates(
+            np.stack([batch.starts for batch in batches]),
+            [batch.alpha for batch in batches],
+            [batch.learning_rate for batch in batches],
+            np.stack(points) if points else None,
+        )
+        return list(zip(losses.tolist(), norms.tolist(), strict=True))
 
     def arrays(self) -> tuple[Array, Array, Array]:
         return self._step.flat.copy(), self._step.first_moment.copy(), self._step.second_moment.copy()
@@ -146,7 +163,10 @@ class TorchEngine(Engine):
     def _tensor(self, array: Array) -> torch.Tensor:
         return torch.as_tensor(np.asarray(array), dtype=self._dtype, device=self.device)
 
-    def update(self, batch: Batch) -> tuple[float, float]:
+    def updates(self, batches: Sequence[Batch]) -> list[tuple[float, float]]:
+        return [self._update(batch) for batch in batches]
+
+    def _update(self, batch: Batch) -> tuple[float, float]:
         """As for the native step. Parameters that are not finite give a loss that is not: B has no inverse then."""
         self._optimiser.param_groups[0]["lr"] = batch.learning_rate
         self._optimiser.zero_grad()

@@ -8,10 +8,12 @@ scores   = evaluate(fitted, test)             # a free run against data that the
 x        = generate(fitted, 10_000)           # in the units of the data
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from chaos_core.comparison import score_run
-from chaos_core.errors import TooShort
+from chaos_core.errors import ChaosError, TooShort
 from chaos_core.fitted import Fitted
 from chaos_core.gaps import bridged
 from chaos_core.generation import generate
@@ -23,7 +25,7 @@ from chaos_core.spec import Evaluation, Plan
 from chaos_core.training import Step, Trainer, Validated
 from chaos_core.windows import longest_run
 
-__all__ = ["evaluate", "fit"]
+__all__ = ["evaluate", "fit", "fit_many"]
 
 
 def fit(
@@ -48,6 +50,43 @@ def fit(
         if on_event is not None:
             on_event(event)
     return trainer.fitted()
+
+
+def fit_many(
+    series: Series, plans: Sequence[Plan], seeds: Sequence[int], *, threads: int | None = None
+) -> list[Fitted | ChaosError]:
+    """Trains many models on one series side by side: over seeds, intervals, learning rates or anything else of a plan.
+
+    Each training is the one that `fit` does, with the same numbers. The native step lets other threads run, so that as
+    many trainings go on at a time as there are threads; trainings without one wait for each other.
+
+    Args:
+        series: as for `fit`.
+        plans: one for each model.
+        seeds: one for each model.
+        threads: trainings at a time; as many as this process may use cores by default.
+
+    Returns:
+        For each model the trained one, or the error that its training ended with: a failure ends no other training.
+
+    Raises:
+        ValueError: plans and seeds are not equally many.
+    """
+    if len(plans) != len(seeds):
+        raise ValueError(f"there are {len(plans)} plans and {len(seeds)} seeds")
+
+    def attempt(plan: Plan, seed: int) -> Fitted | ChaosError:
+        try:
+            return fit(series, plan, seed)
+        except ChaosError as error:
+            return error
+
+    with ThreadPoolExecutor(threads or _cores()) as pool:
+        return list(pool.map(attempt, plans, seeds))
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def evaluate(

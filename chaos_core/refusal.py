@@ -4,15 +4,16 @@ from collections.abc import Sequence
 
 from chaos_core import native
 from chaos_core.cells import Cell
-from chaos_core.cells.shplrnn import ClippedShPLRNN
+from chaos_core.cells.shplrnn import ClippedShPLRNN, ShPLRNN
 from chaos_core.forcing import Forcing
 from chaos_core.losses import Loss
 from chaos_core.losses.jacobian import JacobianMatching
-from chaos_core.observation import IdentityObservation, Observation
+from chaos_core.observation import AffineObservation, IdentityObservation, LinearObservation, Observation
 
-__all__ = ["NATIVE_CELL", "native_refusal", "step_refusal"]
+__all__ = ["native_refusal", "step_refusal"]
 
-NATIVE_CELL = ClippedShPLRNN
+MATCHED = ShPLRNN, ClippedShPLRNN
+READ_OUTS = AffineObservation, IdentityObservation, LinearObservation
 DTYPES = ("float32", "float64")
 
 
@@ -34,7 +35,7 @@ def native_refusal(
     """
     reasons = (
         (forcing.target != "data", f"forcing of kind {getattr(forcing, 'kind', '')} does not force to the data"),
-        (not _known(losses, cell, observed), "the native training step knows no such losses"),
+        (not _known(losses, cell, observation, observed), "the native training step knows no such losses"),
         (input_noise > 0, "the native training step adds no noise"),
     )
     step = step_refusal(cell, observation, observed=observed)
@@ -44,36 +45,31 @@ def native_refusal(
 def step_refusal(
     cell: Cell, observation: Observation, dtype: str = "float32", *, observed: int | None = None
 ) -> str | None:
-    """Why `kernels.fused.NativeStep` does not know these equations, or None where it does.
+    """Why `kernels.fused.native_step` does not know these equations, or None where it does.
 
-    Any mask alpha (T, M) is computed, also on hidden units.
+    Any mask alpha is computed, missing entries and external inputs too.
 
     Args:
-        cell: only the clipped shallow PLRNN without external inputs has native code.
-        observation: only the identity; the pseudo-inverse of a trained matrix is left to torch, and so are hidden
-            units that start at a trained function of the data.
+        cell: every one whose kind has a step in the library.
+        observation: any of ours.
         dtype: "float32" or "float64"; the default is that of training.
-        observed: N, the channels; None takes N = M, where no unit is hidden.
+        observed: N, the channels; None leaves the fit of channels and units unchecked.
     """
     if native.status().level is None:
         return native.status().reason
-    channels = cell.latent if observed is None else observed
-    reasons = (
-        (not isinstance(cell, NATIVE_CELL), f"there is no native training step for the cell {type(cell).__name__}"),
-        (cell.inputs > 0, "the native training step knows no external inputs"),
-        (
-            not isinstance(observation, IdentityObservation),
-            f"the native training step reads the channels off the latent units, without {type(observation).__name__}",
-        ),
-        (
-            bool(observation.parameters(cell.latent, channels)),
-            "the native training step starts hidden units at zero, not at a trained function of the data",
-        ),
-        (dtype not in DTYPES, f"the native training step knows {' and '.join(DTYPES)}, not {dtype}"),
-    )
-    return next((reason for applies, reason in reasons if applies), None)
+    if not native.has_step(getattr(cell, "kind", "")):
+        return f"there is no native training step for the cell {type(cell).__name__}"
+    if type(observation) not in READ_OUTS:
+        return f"the native training step knows no {type(observation).__name__}"
+    if observed is not None:
+        observation.parameters(cell.latent, observed)
+    return None if dtype in DTYPES else f"the native training step knows {' and '.join(DTYPES)}, not {dtype}"
 
 
-def _known(losses: Sequence[Loss], cell: Cell, observed: int) -> bool:
-    """None at all, or Jacobian matching of a cell without hidden units."""
-    return not losses or (len(losses) == 1 and isinstance(losses[0], JacobianMatching) and cell.latent == observed)
+def _known(losses: Sequence[Loss], cell: Cell, observation: Observation, observed: int) -> bool:
+    """Terms of the parameters alone, and Jacobian matching of a shallow cell whose whole state is observed."""
+    whole = isinstance(observation, IdentityObservation) and cell.latent == observed
+    matched = whole and isinstance(cell, MATCHED)
+    slopes = [loss for loss in losses if isinstance(loss, JacobianMatching)]
+    others = [loss for loss in losses if loss not in slopes]
+    return len(slopes) <= matched and all(loss.pulls(cell) for loss in others)

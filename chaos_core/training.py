@@ -16,7 +16,7 @@ from chaos_core.checkpoint import Best, State
 from chaos_core.engine import Batch, layout, make_engine
 from chaos_core.errors import CheckpointUnreadable, Collapsed, Diverged, Exploded, Inconsistent
 from chaos_core.fitted import Fitted
-from chaos_core.forcing.base import Slopes
+from chaos_core.forcing.base import Forcing, Slopes
 from chaos_core.gaps import bridged
 from chaos_core.initialise import draw
 from chaos_core.judging import judge_of
@@ -31,6 +31,8 @@ __all__ = ["Step", "Trainer", "Validated", "learning_rate"]
 
 REPORTS = 1000
 QUIET_S = 0.25
+CALL_S = 0.05
+MASK_ENTRIES = 4_000_000
 GOOD_SCORE, GOOD_FLOORS = 0.85, 2.5
 LATE_FROM = 0.75
 
@@ -84,6 +86,7 @@ class Trainer:
             raise Inconsistent(f"{wanted}, the series has {series.names} and {series.input_names}")
         self.plan, self.seed, self.update = plan, seed, 0
         self.attempt = self._judged = self._clipped = 0
+        self._at_once = 1
         self._died: int | None = None
         self._series = series.digest()
         train = series.split(**plan.split.model_dump())[0]
@@ -139,7 +142,10 @@ class Trainer:
                 if self._is_enough():
                     break
                 self._start_again()
-            step = self._advance()
+            target = min([at for at in judged_at if at > self._done], default=training.updates)
+            step = self._advance(
+                1 if self._done == 0 else min(target, (self._done // stride + 1) * stride) - self._done
+            )
             quiet = time.monotonic() - spoken > QUIET_S
             if self._done in judged_at or self._done % stride == 0 or self._done == 1 or quiet:
                 yield step
@@ -157,20 +163,32 @@ class Trainer:
         """Updates of all attempts that were begun; grows when one more is needed."""
         return (self.attempt + 1) * self.plan.training.updates
 
-    def _advance(self) -> Step:
-        training, progress = self.plan.training, self._done / self.plan.training.updates
-        length, cell = training.sequence_length, self.plan.cell
-        rate = learning_rate(self.plan, self._done)
-        alpha = self._forcing.mask(length, cell.state_size, self.plan.observed, progress, self._rng)
+    def _advance(self, most: int) -> Step:
+        """At least one update and at most `most`; as many as fit into a call of a twentieth of a second."""
+        adapts = type(self._forcing).after_batch is not Forcing.after_batch
+        entries = self.plan.training.sequence_length * self.plan.cell.state_size
+        count = 1 if adapts else max(1, min(most, self._engine.at_once, self._at_once, MASK_ENTRIES // entries))
+        batches, began = [self._batch(self._done + i) for i in range(count)], time.monotonic()
+        outcomes = self._engine.updates(batches)
+        self._at_once = round(count * max(0.5, min(2.0, CALL_S / max(time.monotonic() - began, 1e-6)))) or 1
+        clip_norm = self.plan.training.clip_norm
+        for loss, norm in outcomes:
+            self.update += 1
+            self._clipped += bool(clip_norm) and norm > (clip_norm or 0.0)
+            for what, value in (("loss", loss), ("gradient", norm)):
+                if not math.isfinite(value):
+                    raise Diverged(f"the {what} is {value} at update {self.update}", update=self.update)
+        last, (loss, norm) = batches[-1], outcomes[-1]
+        self._forcing = self._forcing.after_batch(self._done, self._slopes(last.starts))
+        return Step(self.update, loss, norm, last.learning_rate, self._forcing.interval(last.progress))
+
+    def _batch(self, update: int) -> Batch:
+        training, progress = self.plan.training, update / self.plan.training.updates
+        rate = learning_rate(self.plan, update)
+        steps, width = training.sequence_length, self.plan.cell.state_size
+        alpha = self._forcing.mask(steps, width, self.plan.observed, progress, self._rng)
         starts = self._starts[self._rng.integers(0, len(self._starts), training.batch_size)]
-        loss, norm = self._engine.update(Batch(starts, alpha, rate, progress, self._rng))
-        self.update += 1
-        self._clipped += bool(training.clip_norm) and norm > (training.clip_norm or 0.0)
-        for what, value in (("loss", loss), ("gradient", norm)):
-            if not math.isfinite(value):
-                raise Diverged(f"the {what} is {value} at update {self.update}", update=self.update)
-        self._forcing = self._forcing.after_batch(self._done, self._slopes(starts))
-        return Step(self.update, loss, norm, rate, self._forcing.interval(progress))
+        return Batch(starts, alpha, rate, progress, self._rng, self._engine.draw(self._rng))
 
     def _slopes(self, starts: Ints) -> Slopes:
         """The cell's Jacobians along a batch, for schemes that adapt to them."""

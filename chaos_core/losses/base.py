@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, TypeAlias
 
@@ -17,10 +17,11 @@ from pydantic import BaseModel, Field
 
 from chaos_core.auto import chosen
 from chaos_core.cells.base import Cell
+from chaos_core.native.equations import Pull
 from chaos_core.observation import Observation
 from chaos_core.typing import Floats, Params, Tensor
 
-__all__ = ["Ground", "Loss", "Pass", "Term", "torch_of"]
+__all__ = ["Ground", "Loss", "Pass", "Pull", "Term", "pulling", "torch_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +87,14 @@ class Loss(BaseModel, ABC, frozen=True, extra="forbid"):
         """Raises Inconsistent where the term cannot act on these equations; made to be asked before a training."""
         del cell, observation
 
+    def pulls(self, cell: Cell) -> tuple[Pull, ...]:
+        """The whole term, its weight included, where it concerns parameters alone; else nothing.
+
+        Such a term needs no torch: the native training step takes it as data.
+        """
+        del cell
+        return ()
+
     @classmethod
     def fill(cls, partial: dict[str, Any], *, lambda_max_per_step: float | None) -> Self:
         """The settings with a value for each field that is absent or "auto"; what the client gave always wins.
@@ -96,6 +105,23 @@ class Loss(BaseModel, ABC, frozen=True, extra="forbid"):
         """
         del lambda_max_per_step
         return cls(**chosen(partial))
+
+
+def pulling(pulls: Sequence[Pull], weight: float) -> Term:
+    """The term that pulls stand for, divided by the weight that `bind` leaves out."""
+
+    def size(pull: Pull, p: Params) -> Tensor:
+        away = p[pull.parameter][pull.rows] - pull.target
+        if pull.form == "root":
+            root: Tensor = torch_of().linalg.vector_norm(away)
+            return root
+        return away.square().sum() if pull.form == "squares" else away.abs().sum()
+
+    def term(done: Pass) -> Tensor:
+        first, *others = (pull.weight / weight * size(pull, done.p) for pull in pulls)
+        return sum(others, start=first)
+
+    return term
 
 
 def torch_of() -> Any:

@@ -8,9 +8,8 @@ from pydantic import Field
 
 from chaos_core.cells.base import Cell
 from chaos_core.errors import Inconsistent
-from chaos_core.losses.base import Ground, Loss, Pass, Term, torch_of
+from chaos_core.losses.base import Ground, Loss, Pull, Term, pulling
 from chaos_core.observation import Observation
-from chaos_core.typing import Tensor
 
 __all__ = ["ManifoldAttractor"]
 
@@ -58,20 +57,15 @@ class ManifoldAttractor(Loss, frozen=True):
                 missing=missing,
             )
 
+    def pulls(self, cell: Cell) -> tuple[Pull, ...]:
+        """The chosen rows of A, W and h."""
+        count = max(1, round(self.share * cell.latent))
+        rows = slice(0, count) if self.units == "first" else slice(cell.latent - count, cell.latent)
+        whole: Literal["squares", "root"] = "squares" if self.form == "powers" else "root"
+        form: Literal["squares", "root", "absolute"] = "absolute" if self.order == 1 else whole
+        return tuple(Pull(name, self.weight, form, float(name == "A"), rows) for name in NEEDED)
+
     def bind(self, ground: Ground) -> Term:
         """The sum over the chosen rows of A, W and h."""
         self.check(ground.cell, ground.observation)
-        count = max(1, round(self.share * ground.cell.latent))
-        rows = slice(0, count) if self.units == "first" else slice(ground.cell.latent - count, None)
-
-        def term(done: Pass) -> Tensor:
-            a, w, h = (done.p[name][rows] for name in NEEDED)
-            return self._size(1 - a) + self._size(w) + self._size(h)
-
-        return term
-
-    def _size(self, away: Tensor) -> Tensor:
-        if self.form == "norms":
-            norm: Tensor = torch_of().linalg.vector_norm(away, self.order)
-            return norm
-        return away.square().sum() if self.order == 2 else away.abs().sum()
+        return pulling(self.pulls(ground.cell), self.weight)

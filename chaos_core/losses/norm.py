@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from chaos_core.losses.base import Ground, Loss, Pass, Term
-from chaos_core.typing import Params, Tensor
+from chaos_core.cells.base import Cell
+from chaos_core.losses.base import Ground, Loss, Pull, Term, pulling
 
 __all__ = ["ParameterNorm"]
 
@@ -32,15 +32,11 @@ class ParameterNorm(Loss, frozen=True):
     weight: float = Field(1e-4, gt=0.0, le=1e9, description="Factor of the term; 1e-4 as for the EEG of the source.")
     order: Literal[1, 2] = Field(2, description="q: 1 pushes single entries to zero, 2 keeps all of them small.")
 
+    def pulls(self, cell: Cell) -> tuple[Pull, ...]:
+        """The cell's own parameters."""
+        form: Literal["squares", "absolute"] = "squares" if self.order == 2 else "absolute"
+        return tuple(Pull(name, self.weight, form, float(name == "A")) for name in cell.parameters())
+
     def bind(self, ground: Ground) -> Term:
         """The sum over the cell's own parameters."""
-        names = list(ground.cell.parameters())
-
-        def term(done: Pass) -> Tensor:
-            return sum((self._size(name, done.p) for name in names[1:]), start=self._size(names[0], done.p))
-
-        return term
-
-    def _size(self, name: str, p: Params) -> Tensor:
-        away = 1 - p[name] if name == "A" else p[name]
-        return (away * away).sum() if self.order == 2 else away.abs().sum()
+        return pulling(self.pulls(ground.cell), self.weight)

@@ -1,11 +1,12 @@
 """Compiled loops: plain C++17 behind a C interface, each with a slower twin in numpy or torch that it must equal.
 
-Reading order: vector.hpp, product.hpp, outer.hpp, window.hpp, unit.hpp, shplrnn.hpp, shplrnn.cpp, matching.hpp; then
-loader.py. docs/kernels.md tells how to add one.
+Reading order: vector.hpp, product.hpp, outer.hpp, window.hpp, step.hpp, plrnn.hpp; then step.py and loader.py.
+docs/kernels.md tells how to add one. Nothing here knows cells, torch or pydantic.
 """
 
 from chaos_core.native.loader import Library, library, status
 from chaos_core.native.orbit import orbit
 from chaos_core.native.status import KernelStatus
+from chaos_core.native.step import has_step
 
-__all__ = ["KernelStatus", "Library", "library", "orbit", "status"]
+__all__ = ["KernelStatus", "Library", "has_step", "library", "orbit", "status"]

@@ -1,5 +1,5 @@
 // What the loader asks a library before it trusts it.
-#include "step.hpp"
+#include "arguments.hpp"
 
 #ifndef CHAOS_STAMP
 #error "CHAOS_STAMP, the crc32 of the sources, is given by hatch_build.py"

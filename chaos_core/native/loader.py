@@ -36,6 +36,10 @@ class Library:
     level: str
     handle: ctypes.CDLL
 
+    def has(self, name: str) -> bool:
+        """Whether it exports such a function."""
+        return hasattr(self.handle, name)
+
     def function(self, name: str, arguments: type[ctypes.Structure], size: str) -> Callable[[Any], int]:
         """A function that takes one structure by address and returns an int64.
 
@@ -46,8 +50,11 @@ class Library:
                 one side only would otherwise be read as garbage.
 
         Raises:
+            ValueError: there is no such function.
             TypeError: the two sizes differ.
         """
+        if not self.has(name):
+            raise ValueError(f"the native library has no function {name}")
         if self.handle[size]() != ctypes.sizeof(arguments):
             raise TypeError(f"{arguments.__qualname__} has not the fields that {name} expects")
         function = self.handle[name]

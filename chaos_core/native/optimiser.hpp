@@ -70,7 +70,7 @@ INLINE Scheme scheme(const OptimiserSettings &o) {
 }
 
 template <class Real>
-static void update(Real *__restrict parameter, const Real *__restrict gradient, Real *__restrict first,
+static void optimise(Real *__restrict parameter, const Real *__restrict gradient, Real *__restrict first,
                    Real *__restrict second, Index count, const OptimiserSettings &o) {
   if (o.kind == NO_UPDATE) return;
   const Scheme s = scheme(o);

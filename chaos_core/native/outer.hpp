@@ -51,4 +51,40 @@ template <class Real> static void add_outer(Index rows, const Factors<Real> &f) 
     }
 }
 
+// gradient[i] += sum_s left[i][s] * right[i][s], of a diagonal matrix, or += sum_s left[i][s], of a bias. Four sums are
+// under way at a time, since each addition waits for the one before it.
+template <bool BIAS, class Real>
+static void add_rows(Index rows, const Real *left, const Real *right, Index stride, Index count, Real *gradient) {
+  constexpr Index W = WIDTH<Real>;
+  for (Index i = 0; i < rows; i++) {
+    const Real *l = left + i * stride, *r = right + i * stride;
+    Vector<Real> sum[4] = {};
+    Index s = 0;
+    for (; s + 4 * W <= count; s += 4 * W)
+      UNROLL for (int k = 0; k < 4; k++) {
+        const Vector<Real> factor = load<Real>(l + s + k * W);
+        sum[k] += BIAS ? factor : factor * load<Real>(r + s + k * W);
+      }
+    for (; s < count; s += W) sum[0] += BIAS ? load<Real>(l + s) : load<Real>(l + s) * load<Real>(r + s);
+    gradient[i] += lane_sum<Real>((sum[0] + sum[1]) + (sum[2] + sum[3]));
+  }
+}
+
+template <class Real>
+static void add_dots(Index rows, const Real *left, const Real *right, Index stride, Index count, Real *gradient) {
+  add_rows<false, Real>(rows, left, right, stride, count, gradient);
+}
+
+template <class Real> static void add_sums(Index rows, const Real *left, Index stride, Index count, Real *gradient) {
+  add_rows<true, Real>(rows, left, left, stride, count, gradient);
+}
+
+// A row of a factor: copies the lanes of `units` units to their place among the pairs.
+template <class Real>
+INLINE void keep_factor(Real *factor, const Real *from, Index units, Index lanes, Index stride, Index column) {
+  for (Index m = 0; m < units; m++)
+    for (Index lane = 0; lane < lanes; lane += WIDTH<Real>)
+      store<Real>(factor + m * stride + column + lane, load<Real>(from + m * lanes + lane));
+}
+
 }  // namespace chaos

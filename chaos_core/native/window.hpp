@@ -1,20 +1,18 @@
-// The windows of a batch as lanes, and teacher forcing of the observed units. A missing entry of the data is NaN.
+// The windows of a batch as lanes, and teacher forcing. A missing entry of the data is NaN.
 #pragma once
-#include "vector.hpp"
+#include "arguments.hpp"
 
 namespace chaos {
 
-struct Shape {
-  Index batch, lanes, steps, latent, hidden, observed;
-};
-
-// x[t][n][lane] for t = 0 .. steps. Padding lanes repeat the first window: they must stay finite, and their error is set
-// to zero.
-template <class Real> static void gather(Real *x, const Shape &s, const Real *series, const Index *starts) {
-  for (Index t = 0; t <= s.steps; t++)
+// to[t][n][lane] of `count` rows from `first` rows behind each start on. Padding lanes repeat the first window: they must
+// stay finite, and their error is set to zero.
+template <class Real>
+static void gather(Real *to, const Real *series, Index width, const Index *starts, Index first, Index count,
+                   const Shape &s) {
+  for (Index t = 0; t < count; t++)
     for (Index lane = 0; lane < s.lanes; lane++) {
-      const Real *row = series + (starts[lane < s.batch ? lane : 0] + t) * s.observed;
-      for (Index n = 0; n < s.observed; n++) x[(t * s.observed + n) * s.lanes + lane] = row[n];
+      const Real *row = series + (starts[lane < s.batch ? lane : 0] + first + t) * width;
+      for (Index n = 0; n < width; n++) to[(t * width + n) * s.lanes + lane] = row[n];
     }
 }
 
@@ -32,42 +30,49 @@ template <class Real> static Index present_targets(const Real *x, const Shape &s
   return count;
 }
 
-// forced = (1 - alpha) z + alpha d, unit by unit, with d = (x, 0): units beyond the observed ones have the datum zero.
-// Full and no forcing copy, so that a state that ran away (inf) cannot reach a forced step as 0 * inf = NaN.
-// GAPS: where the datum is NaN the unit keeps its own value.
+// Whether a row of alpha leaves the state alone, replaces it, or neither.
+enum Reach { FREE, WHOLE, PARTLY };
+template <class Real> INLINE Reach reach(const Real *alpha, const Shape &s) {
+  Index zeros = 0, ones = 0;
+  for (Index m = 0; m < s.state; m++) zeros += alpha[m] == 0, ones += alpha[m] == 1;
+  return zeros == s.state ? FREE : ones == s.state ? WHOLE : PARTLY;
+}
+
+// forced = (1 - alpha) z + alpha d, unit by unit; d has `known` units, the datum of the others is zero. Full and no
+// forcing copy, so that a state that ran away (inf) cannot reach a forced step as 0 * inf = NaN. GAPS: where the datum is
+// NaN the unit keeps its own value.
 template <bool GAPS, class Real>
-INLINE void force(Real *forced, const Real *z, const Real *x, const Real *alpha, const Shape &s) {
-  for (Index m = 0; m < s.latent; m++) {
-    const bool observed = m < s.observed;
+INLINE void force(Real *forced, const Real *z, const Real *d, Index known, const Real *alpha, const Shape &s) {
+  for (Index m = 0; m < s.state; m++) {
     const Real a = alpha[m], rest = 1 - a;
     Real *to = forced + m * s.lanes;
-    const Real *from = z + m * s.lanes, *datum = x + m * s.lanes;
+    const Real *from = z + m * s.lanes, *datum = d + m * s.lanes;
     for (Index lane = 0; lane < s.lanes; lane += WIDTH<Real>) {
-      const Vector<Real> free = load<Real>(from + lane), d = observed ? load<Real>(datum + lane) : Vector<Real>{};
-      const Vector<Real> mixed = a == 1 ? d : a == 0 ? free : rest * free + a * d;
-      store<Real>(to + lane, GAPS ? d == d ? mixed : free : mixed);
+      const Vector<Real> free = load<Real>(from + lane), there = m < known ? load<Real>(datum + lane) : Vector<Real>{};
+      const Vector<Real> mixed = a == 1 ? there : a == 0 ? free : rest * free + a * there;
+      store<Real>(to + lane, GAPS ? there == there ? mixed : free : mixed);
     }
   }
 }
 
 // Backward through `force`: g, dloss/dz~, becomes dloss/dz. A fully forced unit passes nothing on, not even inf.
-template <class Real> INLINE void back_through_gaps(Real *g, const Real *x, const Real *alpha, const Shape &s) {
-  for (Index m = 0; m < s.latent; m++) {
+template <bool GAPS, class Real>
+INLINE void back_through_force(Real *g, const Real *d, Index known, const Real *alpha, const Shape &s) {
+  for (Index m = 0; m < s.state; m++) {
     const Real rest = 1 - alpha[m];
     for (Index lane = 0; lane < s.lanes; lane += WIDTH<Real>) {
       const Index i = m * s.lanes + lane;
-      const Vector<Real> free = load<Real>(g + i), d = m < s.observed ? load<Real>(x + i) : Vector<Real>{};
+      const Vector<Real> free = load<Real>(g + i), there = GAPS && m < known ? load<Real>(d + i) : Vector<Real>{};
       const Vector<Real> mixed = rest == 0 ? Vector<Real>{} : rest * free;
-      store<Real>(g + i, d == d ? mixed : free);
+      store<Real>(g + i, GAPS ? there == there ? mixed : free : mixed);
     }
   }
 }
 
-// The window starts on its first row: z = (x_0, 0).
-template <class Real>
-INLINE void start(Real *z, const Real *x, const Shape &s) {
-  memcpy(z, x, s.observed * s.lanes * sizeof(Real));
-  memset(z + s.observed * s.lanes, 0, (s.latent - s.observed) * s.lanes * sizeof(Real));
+// The window starts on its first row: z = (d_0, 0).
+template <class Real> INLINE void start(Real *z, const Real *d, Index known, const Shape &s) {
+  memcpy(z, d, known * s.lanes * sizeof(Real));
+  memset(z + known * s.lanes, 0, (s.state - known) * s.lanes * sizeof(Real));
 }
 
 }  // namespace chaos

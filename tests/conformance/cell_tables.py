@@ -5,6 +5,7 @@
 
 import ast
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,14 +17,15 @@ from chaos_core.forcing import FORCINGS
 from chaos_core.kernels import Kernel
 from chaos_core.losses import LOSSES
 from chaos_core.metrics import METRICS
+from chaos_core.native.loader import FOLDER
 from chaos_core.native.orbit import ORDER
 from chaos_core.observation import OBSERVATIONS
-from chaos_core.refusal import NATIVE_CELL
 from chaos_core.systems import SYSTEMS
 from tests.conformance.peer_rows import KEPT, REPOSITORIES, Row, rows
 
 PAGE = Path(__file__).parents[2] / "docs" / "cells.md"
 TESTS = Path(__file__).parents[1]
+SOURCES = "".join(path.read_text() for path in sorted(FOLDER.glob("*.cpp")))
 LEAST = 1e-15
 """Deviations below the rounding of one operation are not told apart."""
 
@@ -38,7 +40,7 @@ SUITES: dict[str, tuple[int, tuple[str, ...]]] = {
     "systems": (len(SYSTEMS), ("core/test_systems.py", "core/test_system_exponents.py")),
     "kernels": (
         len(Kernel),
-        ("conformance/test_kernels.py", "conformance/test_native_updates.py", "conformance/test_scan.py"),
+        tuple(f"conformance/test_{name}.py" for name in ("kernels", "native_cells", "native_updates", "scan")),
     ),
 }
 
@@ -73,7 +75,8 @@ def bounded(kind: type[Cell]) -> str:
 
 def native(kind: str) -> str:
     """What of it runs in native code."""
-    parts = [part for part, there in (("training", CELLS[kind] is NATIVE_CELL), ("free run", kind in ORDER)) if there]
+    trains = re.search(rf"CHAOS_CELL\({kind},|chaos_{kind}_step_f32", SOURCES)
+    parts = [part for part, there in (("training", trains), ("free run", kind in ORDER)) if there]
     return ", ".join(parts) or "no"
 
 

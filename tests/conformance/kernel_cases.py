@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from chaos_core.cells import CELLS, Cell
 from chaos_core.cells.shplrnn import ClippedShPLRNN
 from chaos_core.forcing import AnyForcing
 from chaos_core.forcing.generalized import Generalized
@@ -13,9 +14,10 @@ from chaos_core.forcing.identity import Identity
 from chaos_core.forcing.none import NoForcing
 from chaos_core.forcing.sparse import Sparse
 from chaos_core.initialise import draw
-from chaos_core.kernels.fused import Matching, NativeStep
+from chaos_core.kernels.fused import Matching, NativeStep, native_step
+from chaos_core.native import has_step
 from chaos_core.native.loader import FOLDER, Library, cpu_levels, open_library
-from chaos_core.observation import IdentityObservation
+from chaos_core.observation import AffineObservation, IdentityObservation, LinearObservation, Observation
 from chaos_core.scan import scan_with_gaps
 from chaos_core.typing import Floats, Ints
 
@@ -55,24 +57,43 @@ class Case:
     """A cell with parameters, a series with or without gaps, a batch of windows, and slopes to be matched."""
 
     sizes: Sizes
-    cell: ClippedShPLRNN
+    cell: Cell
     params: dict[str, Floats]
     x: Floats
     seen: Floats
     starts: Ints
-    matching: Matching | None
-    rows: Ints | None
+    matching: Matching | None = None
+    rows: Ints | None = None
+    observation: Observation = ZEROS
+    u: Floats | None = None
 
     def step(self, **options: object) -> NativeStep:
         """The native training of this case."""
-        words = {"seen": self.seen, "matching": self.matching} | options
-        return NativeStep(self.cell, self.x, self.params, **words)
+        own = {"seen": self.seen, "matching": self.matching, "observation": self.observation, "u": self.u}
+        words = own | options
+        return native_step(self.cell, self.x, self.params, **words)
+
+
+SETTINGS: dict[str, list[dict[str, object]]] = {
+    "alrnn": [{"rectified": 2}, {"rectified": 0}],
+    "clipped_dendplrnn": [{"bases": 5}, {"bases": 5, "centred": True, "bounded": True}],
+    "clipped_shplrnn": [{"hidden": 7}, {"hidden": 13, "smoothing": 0.3}],
+    "dendplrnn": [{"bases": 3}, {"bases": 1, "centred": True}],
+    "shplrnn": [{"hidden": 7}],
+}
+NATIVE = [kind for kind in CELLS if has_step(kind)]
+READ_OUTS = [ZEROS, IdentityObservation(), LinearObservation(), AffineObservation()]
+
+
+def variants(kind: str) -> list[dict[str, object]]:
+    """Settings of a kind beside its width."""
+    return SETTINGS.get(kind, [{}])
 
 
 def case(
     sizes: Sizes, *, smoothing: float = 0.0, missing: float = 0.0, matched: int = 0, bounded: bool = False
 ) -> Case:
-    """A case drawn with a fixed seed.
+    """A case of the clipped shallow PLRNN, drawn with a fixed seed.
 
     Args:
         sizes: of cell and batch.
@@ -83,14 +104,8 @@ def case(
     """
     rng = np.random.default_rng(0)
     cell = ClippedShPLRNN(latent=sizes.latent, hidden=sizes.hidden, smoothing=smoothing, bounded=bounded)
-    drawn = draw(cell.parameters(), rng)
-    params = {name: array + 0.1 * rng.standard_normal(array.shape) for name, array in drawn.items()}
-    params["A"] *= 0.5
-    whole = rng.standard_normal((ROWS, sizes.observed))
-    x = np.where(rng.random(whole.shape) < missing, np.nan, whole)
-    bridge = rng.random(whole.shape) < 0.5
-    seen = np.where(np.isfinite(x) | bridge, whole, np.nan)
-    starts = rng.integers(0, ROWS - sizes.steps, sizes.batch)
+    params = _params(cell, ZEROS, sizes, rng)
+    x, seen, starts = _windows(sizes, missing, rng)
     points = rng.standard_normal((30, sizes.latent))
     slopes = np.eye(sizes.latent) + rng.standard_normal((30, sizes.latent, sizes.latent))
     matching = Matching(points, slopes, 0.3) if matched else None
@@ -98,9 +113,41 @@ def case(
     return Case(sizes, cell, params, x, seen, starts, matching, rows)
 
 
-def mask(forcing: AnyForcing, sizes: Sizes) -> Floats:
-    """The forcing at the start of a training."""
-    return forcing.mask(sizes.steps, sizes.latent, sizes.observed, 0.0, np.random.default_rng(0))
+def cell_case(
+    kind: str,
+    settings: Mapping[str, object],
+    observation: Observation = ZEROS,
+    *,
+    sizes: Sizes,
+    missing: float = 0.0,
+    inputs: int = 0,
+) -> Case:
+    """A case of any cell; `Sizes.hidden` is not looked at."""
+    rng = np.random.default_rng(0)
+    cell = CELLS[kind].model_validate({"latent": sizes.latent, "inputs": inputs, **settings})
+    params = _params(cell, observation, sizes, rng)
+    x, seen, starts = _windows(sizes, missing, rng)
+    u = rng.standard_normal((ROWS, inputs)) if inputs else None
+    return Case(sizes, cell, params, x, seen, starts, observation=observation, u=u)
+
+
+def _params(cell: Cell, observation: Observation, sizes: Sizes, rng: np.random.Generator) -> dict[str, Floats]:
+    drawn = draw(cell.parameters() | observation.parameters(cell.latent, sizes.observed), rng, (-1.0, 1.0))
+    params = {name: array + 0.1 * rng.standard_normal(array.shape) for name, array in drawn.items()}
+    return params | ({"A": 0.5 * params["A"]} if "A" in params else {})
+
+
+def _windows(sizes: Sizes, missing: float, rng: np.random.Generator) -> tuple[Floats, Floats, Ints]:
+    whole = rng.standard_normal((ROWS, sizes.observed))
+    x = np.where(rng.random(whole.shape) < missing, np.nan, whole)
+    bridge = rng.random(whole.shape) < 0.5
+    seen = np.where(np.isfinite(x) | bridge, whole, np.nan)
+    return x, seen, rng.integers(0, ROWS - sizes.steps, sizes.batch)
+
+
+def mask(forcing: AnyForcing, sizes: Sizes, width: int | None = None) -> Floats:
+    """The forcing at the start of a training, of `width` numbers of the state (M by default)."""
+    return forcing.mask(sizes.steps, width or sizes.latent, sizes.observed, 0.0, np.random.default_rng(0))
 
 
 def trainable(params: Mapping[str, Floats]) -> dict[str, torch.Tensor]:
@@ -113,8 +160,9 @@ def twin_loss(of: Case, params: Mapping[str, torch.Tensor], alpha: Floats, start
     rows = (of.starts if starts is None else starts)[:, None] + np.arange(of.sizes.steps + 1)
     present = torch.as_tensor(np.isfinite(of.x[rows]))
     x, seen = torch.as_tensor(of.x[rows]), torch.as_tensor(of.seen[rows][:, :-1])
-    z = scan_with_gaps(of.cell, ZEROS, params, seen.nan_to_num(), seen.isfinite(), alpha)
-    error = (ZEROS.predict(params, z, of.sizes.observed) - x[:, 1:])[present[:, 1:]]
+    s = None if of.u is None else of.cell.drive(params, torch.as_tensor(of.u[rows[:, 1:]]))
+    z = scan_with_gaps(of.cell, of.observation, params, seen.nan_to_num(), seen.isfinite(), alpha, s)
+    error = (of.observation.predict(params, z, of.sizes.observed) - x[:, 1:])[present[:, 1:]]
     return (error**2).sum() / max(len(error), 1)
 
 

@@ -8,7 +8,6 @@ import torch
 
 from chaos_core.forcing import AnyForcing
 from chaos_core.forcing.generalized import Generalized
-from chaos_core.forcing.identity import Identity
 from chaos_core.forcing.sparse import Sparse
 from chaos_core.kernels import SCANS, Kernel
 from chaos_core.scan import scan
@@ -68,13 +67,6 @@ def test_the_native_step_takes_any_mask_for_each_time_and_unit(variant: dict[str
     sizes = Sizes(latent=6, hidden=10, observed=4, batch=5, steps=23)
     alpha = np.random.default_rng(1).uniform(-0.5, 1.5, (sizes.steps, sizes.latent))
     assert_equals_twin(case(sizes, **variant), np.clip(alpha, 0.0, 1.0))
-
-
-def test_a_mask_of_one_number_a_step_forces_the_channels_and_leaves_hidden_units_free() -> None:
-    sizes = Sizes(latent=5, hidden=7, observed=3, batch=4, steps=21)
-    of = case(sizes)
-    full, step = mask(Identity(tau=4, anneal_from=None), sizes), of.step()
-    assert step.loss_and_gradient(of.starts, full[:, 0])[0] == step.loss_and_gradient(of.starts, full)[0]
 
 
 @pytest.mark.parametrize("level", LEVELS)

@@ -156,7 +156,6 @@ def test_the_work_memory_is_as_large_as_the_step_says(batch: int, dtype: type) -
         needed = step._work_elements(ctypes.byref(step._arguments))
         work = np.full(needed + 1024, 12345.0, dtype)
         offset = -work.ctypes.data % 64 // work.itemsize
-        step._point(work=work[offset:])
-        step._work = work[offset:]
+        step._hold(work=work[offset:])
         step.loss_and_gradient(of.starts, np.full((steps, latent), 0.5), of.rows)
         assert (work[offset + needed :] == 12345.0).all()

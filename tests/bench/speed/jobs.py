@@ -1,0 +1,64 @@
+"""Sixteen small trainings: one after the other on one core, side by side in threads on two, in one call on two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from chaos_core.native.step import NativeStep
+from tests.bench.speed.cases import CLIPPED
+from tests.bench.speed.timing import Json, alternate, median_ms, ratio, shown
+from tests.bench.speed.variants import in_turn, native_step
+
+__all__ = ["lines", "measured"]
+
+CASE = CLIPPED[0]
+MODELS, CORES, UPDATES = 16, 2, 32
+ALONE, THREADS, ONE_CALL = "one by one, one core", f"in threads, {CORES} cores", f"in one call, {CORES} cores"
+
+
+def measured(rounds: int) -> Json:
+    """Milliseconds of `UPDATES` updates of all models, each way that there is."""
+    known: Json = {"name": CASE.name, "models": MODELS, "cores": CORES, "updates": UPDATES}
+    made = [native_step(CASE, seed) for seed in range(MODELS)]
+    models = [step for step in made if isinstance(step, NativeStep)]
+    if len(models) < MODELS:
+        return known | {"refusal": made[0], "ms": {}, "ratios": {}}
+    with ThreadPoolExecutor(CORES) as pool:
+        ways = {ALONE: _one_by_one(models), THREADS: _in_threads(models, pool), ONE_CALL: _in_one_call(models)}
+        timed = alternate({name: call for name, call in ways.items() if call is not None}, rounds)
+    ratios = {f"{ALONE} / {name}": ratio(timed[ALONE], seconds) for name, seconds in timed.items() if name != ALONE}
+    times = {name: median_ms(seconds) for name, seconds in timed.items()}
+    return known | {"refusal": None, "ms": times, "ratios": ratios}
+
+
+def _one_by_one(models: Sequence[NativeStep]) -> Callable[[], object]:
+    batches = CASE.starts(UPDATES)
+
+    def run() -> None:
+        for step in models:
+            in_turn(step, CASE, batches)
+
+    return run
+
+
+def _in_threads(models: Sequence[NativeStep], pool: ThreadPoolExecutor) -> Callable[[], object]:
+    batches = CASE.starts(UPDATES)
+    return lambda: list(pool.map(lambda step: in_turn(step, CASE, batches), models))
+
+
+def _in_one_call(models: Sequence[NativeStep]) -> Callable[[], object] | None:
+    """The same updates by all cores in one native call; None, since chaos_core has no such call yet: it goes here."""
+    del models
+    return None
+
+
+def lines(found: Json) -> Iterator[str]:
+    """A table."""
+    what = f"{found['models']} models of {found['name']}, {found['updates']} updates each"
+    yield f"| {what} | ms | faster |\n|---|---|---|"
+    for way in (ALONE, THREADS, ONE_CALL):
+        took = f"{found['ms'][way]:.3g}" if way in found["ms"] else "none"
+        yield f"| {way} | {took} | {'' if way == ALONE else shown(found['ratios'].get(f'{ALONE} / {way}'))} |"
+    if found["refusal"]:
+        yield f"\nnone: {found['refusal']}"
