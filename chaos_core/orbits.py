@@ -3,6 +3,7 @@
 import numpy as np
 
 from chaos_core import native
+from chaos_core.arrays import as_array, as_arrays, as_numpy
 from chaos_core.cells import Cell
 from chaos_core.run import free_run
 from chaos_core.typing import Floats, NumpyParams
@@ -24,9 +25,6 @@ def orbits(cell: Cell, params: NumpyParams, z0: Floats, steps: int, u: Floats | 
         (K, steps, M): z_1 ... z_steps of each run.
     """
     wide = {name: np.asarray(value, np.float64) for name, value in params.items()}
-    found = _native(cell, wide, z0, steps) if u is None else None
+    s = None if u is None else as_numpy(cell.drive(as_arrays(wide), as_array(u)))[..., :steps, :]
+    found = native.orbit(getattr(cell, "kind", ""), wide, z0, steps, s, **native.settings_of(cell))
     return free_run(cell, wide, z0, steps, u) if found is None else found
-
-
-def _native(cell: Cell, params: NumpyParams, z0: Floats, steps: int) -> Floats | None:
-    return native.orbit(getattr(cell, "kind", ""), params, z0, steps, smoothing=getattr(cell, "smoothing", 0.0))

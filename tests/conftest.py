@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from chaos_core import native
 from chaos_store import keys, migrate
 from chaos_store.engine import AsyncDatabase, Database, open_async_database, open_database
 from chaos_store.settings import Settings
@@ -16,6 +17,19 @@ from tests.servers import PostgresServer, ValkeyServer
 settings.register_profile("gate", derandomize=True, max_examples=200, deadline=None)
 settings.register_profile("search", max_examples=20_000, deadline=None)
 settings.load_profile("gate")
+
+CPU_LEVELS = ("v2", "v3", "v4", "neon", "none")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--cpu-level", choices=CPU_LEVELS, help="native code of this level in the tests' own process")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    level = config.getoption("--cpu-level")
+    if level is not None and native.use(() if level == "none" else (level,)).level is None and level != "none":
+        raise pytest.UsageError(native.status().reason)
+
 
 BACKENDS = ("sqlite", "postgres")
 

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
+from chaos_core import native
 from chaos_core.arrays import as_array, as_arrays, as_numpy
 from chaos_core.cells.base import Cell
 from chaos_core.errors import BadShape, Inconsistent
@@ -74,6 +76,8 @@ def cell_spectrum(
 ) -> Spectrum:
     """`lyapunov_spectrum` of a cell's free run, in float64 whatever the parameters are stored as.
 
+    Natively where there is such a loop, else in numpy: the same to rounding.
+
     Args:
         cell: the equations, with their Jacobian.
         params: its parameters by name; external inputs count as zero.
@@ -89,15 +93,17 @@ def cell_spectrum(
     Source: see `lyapunov_spectrum`.
     """
     p = as_arrays(params)
-    step = cell.bind(p)
-    return lyapunov_spectrum(
-        lambda z: as_numpy(step(as_array(z))),
-        lambda z: as_numpy(cell.jacobian(p, as_array(z))),
-        z0,
-        steps=steps,
-        burn_in=burn_in,
-        every=every,
-    )
+    bound_step = cell.bind(p)
+    start = _checked(z0, steps, burn_in, every)
+    limit = _limit(start)
+    walk: _Walk | None = native.walk(getattr(cell, "kind", ""), params, start, limit, **native.settings_of(cell))
+
+    def step(z: Floats) -> Floats:
+        return as_numpy(bound_step(as_array(z)))
+
+    if walk is None:
+        walk = _NumpyWalk(step, lambda z: as_numpy(cell.jacobian(p, as_array(z))), start, limit)
+    return _measured(walk, step, steps, burn_in, every)
 
 
 def lyapunov_spectrum(
@@ -138,14 +144,39 @@ def lyapunov_spectrum(
         dynamical systems, doi:10.1007/BF02128236; by QR: J.-P. Eckmann, D. Ruelle (1985),
         doi:10.1103/RevModPhys.57.617, section V.C.
     """
+    start = _checked(z0, steps, burn_in, every)
+    walk = _NumpyWalk(step, jacobian, start, _limit(start) if bound is None else bound)
+    return _measured(walk, step, steps, burn_in, every)
+
+
+def _checked(z0: Floats, steps: int, burn_in: int, every: int | None) -> Floats:
     z = np.array(z0, np.float64)
     if z.ndim != 2 or z.size == 0:
         raise BadShape(f"starts have shape {z.shape}; (K, M) is needed", shape=list(z.shape))
     if steps < 1 or burn_in < 0 or (every is not None and every < 1):
         raise Inconsistent("steps and every must be at least 1, and burn_in at least 0")
-    limit = bound if bound is not None else BOUND * max(1.0, float(np.abs(z).max()))
-    frame = np.broadcast_to(np.eye(z.shape[1]), (len(z), z.shape[1], z.shape[1]))
-    walk = _Walk(step, jacobian, z, frame, limit)
+    return z
+
+
+def _limit(z: Floats) -> float:
+    return BOUND * max(1.0, float(np.abs(z).max()))
+
+
+class _Walk(Protocol):
+    """Runs and their frames, moved on together."""
+
+    limit: float
+    """A state with a larger entry has left all bounds."""
+    z: Floats
+    """(K, M) where the runs are."""
+    inside: Flags
+    """(K,) which never left the bounds."""
+
+    def go(self, steps: int, every: int) -> Floats:
+        """Moves on by so many steps and returns the sums of ln |R_ii|, (K, M)."""
+
+
+def _measured(walk: _Walk, step: NumpyMap, steps: int, burn_in: int, every: int | None) -> Spectrum:
     with np.errstate(all="ignore"):
         if every is None:
             probe = min(PROBE, steps)
@@ -153,15 +184,17 @@ def lyapunov_spectrum(
             every = _safe_interval(gaps[walk.inside] / probe)
         walk.go(burn_in, every)
         sums = walk.go(steps, every)
-    return _summary(sums / steps, walk, steps)
+        rested = int(_rested(step, walk.z, walk.inside).sum())
+    return _summary(sums / steps, walk, steps, rested)
 
 
-class _Walk:
-    """Runs and their frames, moved on together."""
+class _NumpyWalk:
+    """The twin of native.walk, for any map."""
 
-    def __init__(self, step: NumpyMap, jacobian: NumpyMap, z: Floats, frame: Floats, limit: float) -> None:
+    def __init__(self, step: NumpyMap, jacobian: NumpyMap, z: Floats, limit: float) -> None:
         self.step, self.jacobian, self.limit = step, jacobian, limit
-        self.z, self.frame = z, frame
+        self.z = z
+        self.frame: Floats = np.broadcast_to(np.eye(z.shape[1]), (len(z), z.shape[1], z.shape[1]))
         self.inside: Flags = np.ones(len(z), np.bool_)
 
     def go(self, steps: int, every: int) -> Floats:
@@ -193,12 +226,6 @@ class _Walk:
         self.frame = np.where(left[:, None, None], np.eye(self.z.shape[1]), self.frame)
         return states
 
-    def rested(self) -> Flags:
-        """Which runs stand at a fixed point, (K,)."""
-        moved, size = np.abs(self.step(self.z) - self.z).max(axis=1), np.abs(self.z).max(axis=1)
-        still: Flags = self.inside & (moved <= STILL * size)
-        return still
-
     def _orthonormal(self) -> Floats:
         """ln |R_ii| of the frames, which become orthonormal again; -inf where one has lost a direction."""
         whole = np.isfinite(self.frame.sum(axis=(1, 2)))
@@ -206,6 +233,13 @@ class _Walk:
         self.frame, upper = np.linalg.qr(np.where(whole[:, None, None], self.frame, np.eye(self.z.shape[1])))
         logs: Floats = np.log(np.abs(np.diagonal(upper, axis1=1, axis2=2)))
         return logs
+
+
+def _rested(step: NumpyMap, z: Floats, inside: Flags) -> Flags:
+    """Which runs stand at a fixed point, (K,)."""
+    moved, size = np.abs(step(z) - z).max(axis=1), np.abs(z).max(axis=1)
+    still: Flags = inside & (moved <= STILL * size)
+    return still
 
 
 def _safe_interval(rates: Floats) -> int:
@@ -216,9 +250,8 @@ def _safe_interval(rates: Floats) -> int:
     return max(1, min(MOST_BETWEEN, int(math.log(10.0) * DIGITS / max(spread, 1e-3)))) if spread < math.inf else 1
 
 
-def _summary(rates: Floats, walk: _Walk, steps: int) -> Spectrum:
-    with np.errstate(all="ignore"):
-        escaped, rested = int((~walk.inside).sum()), int(walk.rested().sum())
+def _summary(rates: Floats, walk: _Walk, steps: int, rested: int) -> Spectrum:
+    escaped = int((~walk.inside).sum())
     by_start = -np.sort(-rates[walk.inside], axis=1)
     if not len(by_start):
         reason = f"all {escaped} runs left the bounds of {walk.limit:g}, so there is nothing to average"

@@ -18,7 +18,7 @@ import numpy as np
 from chaos_core.native.stamp import library_name, source_stamp
 from chaos_core.native.status import KernelStatus
 
-__all__ = ["FOLDER", "Library", "cpu_levels", "library", "open_library", "status"]
+__all__ = ["FOLDER", "Library", "cpu_levels", "library", "open_library", "status", "use"]
 
 FOLDER = Path(__file__).parent
 REMEDY = "Build it with `python hatch_build.py` in a checkout, or install the package again."
@@ -118,15 +118,35 @@ def _load(path: Path, stamp: int) -> ctypes.CDLL | str:
 
 
 @functools.cache
-def _opened() -> tuple[Library | None, KernelStatus]:
-    return open_library(FOLDER, cpu_levels())
+def _opened(levels: tuple[str, ...] | None) -> tuple[Library | None, KernelStatus]:
+    if levels == ():
+        return None, KernelStatus(None, "No native kernels, slower paths are used: this process chose none.")
+    return open_library(FOLDER, cpu_levels() if levels is None else levels)
+
+
+_chosen: tuple[str, ...] | None = None
+
+
+def use(levels: Sequence[str] | None) -> KernelStatus:
+    """Chooses among the libraries from now on, in this process alone; what was made before keeps its own.
+
+    Args:
+        levels: names of CPU levels, of which the first is taken that loads; none for no native code; None for the best
+            that this CPU can run, as at the start.
+
+    Returns:
+        What is active now.
+    """
+    global _chosen
+    _chosen = None if levels is None else tuple(levels)
+    return status()
 
 
 def library() -> Library | None:
     """The library of this process, opened on the first call, or None where none can be used."""
-    return _opened()[0]
+    return _opened(_chosen)[0]
 
 
 def status() -> KernelStatus:
     """Which level is active, or why none is; for logs, `doctor` and tests, since pip hides what the build hook says."""
-    return _opened()[1]
+    return _opened(_chosen)[1]

@@ -1,75 +1,71 @@
 """Free runs of a cell in float64 by the native library; the twin is chaos_core.run.free_run."""
 
 import ctypes
-from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from chaos_core.native.loader import Library, library
+from chaos_core.native.map import CELL_FIELDS, Settings, addresses, call, native_map
+from chaos_core.typing import Floats, NumpyParams
 
 __all__ = ["orbit"]
-
-Floats: TypeAlias = npt.NDArray[np.float64]
-
-# The parameters of each kind in the order in which its loop in orbit.cpp reads them.
-ORDER = {"clipped_shplrnn": ("A", "W1", "W2", "h1", "h2"), "plrnn": ("A", "W", "h")}
 
 
 class _Arguments(ctypes.Structure):
     """OrbitArguments of orbit.cpp, field by field; the loader compares the sizes."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("starts", "steps", "latent", "hidden")),
-        ("smoothing", ctypes.c_double),
-        *((name, ctypes.c_void_p) for name in ("parameters", "z0", "z", "work")),
+        *CELL_FIELDS,
+        *((name, ctypes.c_int64) for name in ("starts", "steps", "drive")),
+        *((name, ctypes.c_void_p) for name in ("z0", "s", "z", "work")),
     )
 
 
 def orbit(
     kind: str,
-    params: Mapping[str, npt.NDArray[Any]],
+    params: NumpyParams,
     z0: npt.ArrayLike,
     steps: int,
+    s: npt.ArrayLike | None = None,
     *,
-    smoothing: float = 0.0,
     kernels: Library | None = None,
+    **settings: Unpack[Settings],
 ) -> Floats | None:
     """Iterates a cell from each start without forcing, in float64.
 
-    z_{t+1} = F(z_t), t = 0 .. steps - 1. Values that are not finite stay visible; nothing stops early.
+    z_{t+1} = F(z_t; s_t), t = 0 .. steps - 1. Values that are not finite stay visible; nothing stops early.
 
     Args:
-        kind: of the cell, "clipped_shplrnn" or "plrnn"; the sizes are read off the shapes.
+        kind: of the cell; the sizes are read off the shapes.
         params: the cell's arrays by name, converted to float64; other names (of the observation) are ignored.
-        z0: (K, M) latent starts, or (M,) for one.
+        z0: (K, N) starts, or (N,) for one; N is the cell's `state_size`.
         steps: how many states to compute, 0 or more.
-        smoothing: delta of the units of a "clipped_shplrnn"; the default is the rectifier, as in the cell. External
-            inputs are not known here: the run is that without any.
+        s: (K, steps, D) or (steps, D) what external inputs add to the bias in each step, D being the cell's
+            `drive_width`; None where there are none.
         kernels: the library; by default the best one for this CPU. Tests name others.
+        settings: of the cell beside its sizes, see `chaos_core.native.map.Settings`.
 
     Returns:
-        (K, steps, M) or (steps, M): z_1 .. z_steps; the start itself is not repeated. None where no library is active
+        (K, steps, N) or (steps, N): z_1 .. z_steps; the start itself is not repeated. None where no library is active
         or the kind has no native loop: then chaos_core.run.free_run gives the same to rounding, far more slowly.
 
     Raises:
-        ValueError: a shape does not fit, `steps` is negative, or the kind has no such smoothing.
+        ValueError: a shape does not fit, `steps` is negative, or the kind has no such setting.
     """
     active = kernels or library()
-    if active is None or kind not in ORDER:
+    cell = native_map(kind, params, settings) if active else None
+    if active is None or cell is None:
         return None
-    arrays = [np.asarray(params[name], np.float64) for name in ORDER[kind]]
-    latent, inner = arrays[1].shape
+    size, width = cell.state_size, cell.drive_width
     start = np.ascontiguousarray(z0, np.float64)
-    if start.ndim not in (1, 2) or start.shape[-1] != latent or steps < 0:
-        raise ValueError(f"z0 must be (K, {latent}) or ({latent},) and steps >= 0, got {start.shape} and {steps}")
-    flat = np.concatenate([array.ravel() for array in arrays])
-    z = np.empty((*start.shape[:-1], steps, latent))
-    work = np.empty(latent * inner + inner)
-    if smoothing != 0 and not (kind == "clipped_shplrnn" and 0 < smoothing < np.inf):
-        raise ValueError(f"smoothing must be 0 or, for clipped_shplrnn, positive, got {smoothing} for {kind}")
-    addresses = [array.ctypes.data for array in (flat, start, z, work)]
-    run = active.function(f"chaos_{kind}_orbit", _Arguments, "chaos_orbit_bytes")
-    run(ctypes.byref(_Arguments(start.size // latent, steps, latent, inner, smoothing, *addresses)))
+    if start.ndim not in (1, 2) or start.shape[-1] != size or steps < 0:
+        raise ValueError(f"z0 must be (K, {size}) or ({size},) and steps >= 0, got {start.shape} and {steps}")
+    drive = None if s is None else np.ascontiguousarray(s, np.float64)
+    if drive is not None and drive.shape != (*start.shape[:-1], steps, width):
+        raise ValueError(f"s must be {(*start.shape[:-1], steps, width)}, got {drive.shape}")
+    z = np.empty((*start.shape[:-1], steps, size))
+    values = (*cell.fields(), start.size // size, steps, width, *addresses(start, drive, z))
+    call(active, f"chaos_{kind}_orbit", _Arguments, "chaos_orbit_bytes", values)
     return z

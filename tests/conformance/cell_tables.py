@@ -18,7 +18,7 @@ from chaos_core.kernels import Kernel
 from chaos_core.losses import LOSSES
 from chaos_core.metrics import METRICS
 from chaos_core.native.loader import FOLDER
-from chaos_core.native.orbit import ORDER
+from chaos_core.native.map import ORDER
 from chaos_core.observation import OBSERVATIONS
 from chaos_core.systems import SYSTEMS
 from tests.conformance.peer_rows import KEPT, REPOSITORIES, Row, rows
@@ -76,7 +76,7 @@ def bounded(kind: type[Cell]) -> str:
 def native(kind: str) -> str:
     """What of it runs in native code."""
     trains = re.search(rf"CHAOS_CELL\({kind},|chaos_{kind}_step_f32", SOURCES)
-    parts = [part for part, there in (("training", trains), ("free run", kind in ORDER)) if there]
+    parts = [part for part, there in (("training", trains), ("free run, exponents", kind in ORDER)) if there]
     return ", ".join(parts) or "no"
 
 

@@ -11,12 +11,19 @@ import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from chaos_core.analysis import analyse
-from tests.bench.exponents.variants import NOISY_SYSTEMS, NOISY_VARIANTS, VARIANTS, attempt, seen_of
+from tests.bench.exponents.variants import (
+    FLOSSED_VARIANTS,
+    MAIN_VARIANTS,
+    NOISY_SYSTEMS,
+    NOISY_VARIANTS,
+    attempt,
+    seen_of,
+)
 from tests.bench.journal import keep, kept, say
 from tests.bench.lyapunov.cases import flows
 
@@ -74,49 +81,68 @@ SYSTEMS = [
     "YuWang",
 ]
 NEAR = 0.2
-NOISES: dict[float, tuple[Sequence[str], Sequence[str]]] = {
-    0.0: (SYSTEMS, tuple(VARIANTS)),
-    0.05: (NOISY_SYSTEMS, NOISY_VARIANTS),
-}
-"""Systems and variants."""
+FLOSSED = 12
+UPDATES, FEWER_UPDATES = 40_000, 10_000
+"""The second where torch does the work."""
+
+
 CHOICES = {"by_runs": "free runs", "by_both": "free runs and exponent"}
 
 
-def wanted(part: int, parts: int) -> list[tuple[float, str]]:
-    """Noise and system, in an order that has nothing to do with the alphabet, so that a run that was broken off is a
-    fair sample."""
+class Experiment(NamedTuple):
+    """Every variant on every system."""
+
+    noise: float
+    updates: int
+    systems: Sequence[str]
+    variants: Sequence[str]
+
+    def holds(self, record: dict[str, Any]) -> bool:
+        """Whether a training belongs to it."""
+        return (record["noise"], record.get("updates", UPDATES)) == (self.noise, self.updates)
+
+
+def shuffled() -> list[str]:
+    """An order that has nothing to do with the alphabet, so that the first of them are a fair sample."""
     names = sorted(SYSTEMS)
     random.Random(0).shuffle(names)
-    return [(noise, name) for noise, (systems, _) in NOISES.items() for name in names if name in systems][part::parts]
+    return names
 
 
-def work(pairs: list[tuple[float, str]], hours: float) -> None:
+EXPERIMENTS = (
+    Experiment(0.0, UPDATES, shuffled(), MAIN_VARIANTS),
+    Experiment(0.05, UPDATES, [name for name in shuffled() if name in NOISY_SYSTEMS], NOISY_VARIANTS),
+    Experiment(0.0, FEWER_UPDATES, shuffled()[:FLOSSED], FLOSSED_VARIANTS),
+)
+
+
+def work(part: int, parts: int, hours: float) -> None:
     began = time.monotonic()
     known = {flow.name: flow for flow in flows(ORBITS)}
-    before = {(record["noise"], record["system"], record["variant"]) for record in kept(TRIALS)}
-    for noise, name in pairs:
-        left = [variant for variant in NOISES[noise][1] if (noise, name, variant) not in before]
+    for experiment, name in [(e, name) for e in EXPERIMENTS for name in e.systems][part::parts]:
+        before = {r["variant"] for r in kept(TRIALS) if experiment.holds(r) and r["system"] == name}
+        left = [variant for variant in experiment.variants if variant not in before]
         if not left:
             continue
-        analysis = analyse(seen_of(known[name], noise))
+        analysis = analyse(seen_of(known[name], experiment.noise))
         for variant in left:
             if time.monotonic() - began >= 3600 * hours:
                 return
-            record = attempt(known[name], analysis, variant, 0, noise)
+            record = attempt(known[name], analysis, variant, experiment.updates, experiment.noise)
             keep(TRIALS, record)
             say(json.dumps(record))
 
 
-def table(noise: float) -> Iterator[str]:
+def table(experiment: Experiment) -> Iterator[str]:
     """Systems that have every variant, so that all rows are of the same systems."""
-    systems, variants = NOISES[noise]
-    records = [record for record in kept(TRIALS) if record["noise"] == noise]
-    held = {name: {r["variant"] for r in records if r["system"] == name} for name in systems}
-    whole = [name for name in systems if held[name] >= set(variants)]
-    yield f"\n{len(whole)} of {len(systems)} systems, {noise:.0%} noise"
+    records = [record for record in kept(TRIALS) if experiment.holds(record)]
+    held = {name: {r["variant"] for r in records if r["system"] == name} for name in experiment.systems}
+    whole = [name for name in experiment.systems if held[name] >= set(experiment.variants)]
+    budget = f"{experiment.noise:.0%} noise, {experiment.updates} updates"
+    yield f"\n{len(whole)} of {len(experiment.systems)} systems, {budget}"
     yield "| variant | chosen by | exponent within 20 % | median error of it | D_stsp median | below 1 | failed | s |"
     yield "|---|---|---|---|---|---|---|---|"
-    for variant in variants:
+    for variant in experiment.variants:
         mine = [r for r in records if r["variant"] == variant and r["system"] in whole]
         for choice, words in CHOICES.items():
             if any(choice in r for r in mine):
@@ -148,9 +174,9 @@ def main() -> None:
     if how.hours:
         module = ["-m", "tests.bench.interval.orbits"]
         subprocess.run([BENCH_PYTHON, *module, MEASURED, ORBITS, *SYSTEMS], check=True, cwd=ROOT)
-        work(wanted(part, parts), how.hours)
-    for noise in NOISES:
-        for line in table(noise):
+        work(part, parts, how.hours)
+    for experiment in EXPERIMENTS:
+        for line in table(experiment):
             say(line)
 
 

@@ -21,12 +21,13 @@ from chaos_core.systems import with_noise
 from chaos_core.training import Trainer, Validated
 from tests.bench.lyapunov.cases import Flow
 
-__all__ = ["NOISY_SYSTEMS", "NOISY_VARIANTS", "VARIANTS", "attempt", "seen_of"]
+__all__ = ["FLOSSED_VARIANTS", "MAIN_VARIANTS", "NOISY_SYSTEMS", "NOISY_VARIANTS", "attempt", "seen_of"]
 
 SEEN_ROWS = 7000
 SPLIT = {"train": 0.875, "validation": 0.125, "test": 0.0}
-TRAINING = {"updates": 40_000, "sequence_length": 200, "batch_size": 16, "validations": 16, "restarts": 0}
+TRAINING = {"sequence_length": 200, "batch_size": 16, "validations": 16, "restarts": 0}
 MATCHING = {"kind": "jacobian_matching", "weight": 0.01}
+FLOSSING = {"kind": "flossing", "target": "auto"}
 VARIANTS: dict[str, dict[str, Any]] = {
     "rectifier": {"cell": {"smoothing": 0.0}},
     "smooth": {"cell": {"smoothing": 0.1}},
@@ -34,7 +35,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "both": {"cell": {"smoothing": 0.1}, "losses": [MATCHING]},
     "both, weight 0.1": {"cell": {"smoothing": 0.1}, "losses": [{**MATCHING, "weight": 0.1}]},
     "smooth 0.3, weight 0.1": {"cell": {"smoothing": 0.3}, "losses": [{**MATCHING, "weight": 0.1}]},
+    "rectifier, flossing": {"cell": {"smoothing": 0.0}, "losses": [FLOSSING]},
+    "smooth, flossing": {"cell": {"smoothing": 0.1}, "losses": [FLOSSING]},
 }
+FLOSSED_VARIANTS = ("rectifier", "rectifier, flossing", "smooth", "smooth, flossing", "both, weight 0.1")
+MAIN_VARIANTS = ("rectifier", "smooth", "matching", "both", "both, weight 0.1", "smooth 0.3, weight 0.1")
 NOISY_SYSTEMS = ("Lorenz", "Rossler", "Chua", "SprottB", "Halvorsen", "Aizawa", "NewtonLiepnik", "HyperQi")
 NOISY_VARIANTS = ("rectifier", "smooth", "both", "both, weight 0.1")
 NEARNESS = 1.0
@@ -55,21 +60,23 @@ def seen_of(flow: Flow, noise: float) -> Series:
     return with_noise(clean, noise) if noise else clean
 
 
-def attempt(flow: Flow, analysis: Analysis, variant: str, seed: int, noise: float) -> dict[str, Any]:
+def attempt(flow: Flow, analysis: Analysis, variant: str, updates: int, noise: float, seed: int = 0) -> dict[str, Any]:
     """One training, and what two choices of its state come to: by free runs, and by these and the exponent.
 
     Args:
         flow: the first 7000 rows are trained on, all others are unseen, and free of noise.
         analysis: of the first 7000; its estimate guides the interval and the second choice.
         variant: of `VARIANTS`.
-        seed: of the training.
+        updates: of the training.
         noise: on the rows that are trained on.
+        seed: of the training.
     """
     series = seen_of(flow, noise)
     words = VARIANTS[variant]
     cell = {"kind": "clipped_shplrnn", "hidden": 100, **words.get("cell", {})}
-    spec = {"cell": cell, "training": TRAINING, "split": SPLIT, "losses": words.get("losses", [])}
-    record: dict[str, Any] = {"system": flow.name, "variant": variant, "seed": seed, "noise": noise}
+    training = TRAINING | {"updates": updates}
+    spec = {"cell": cell, "training": training, "split": SPLIT, "losses": words.get("losses", [])}
+    record: dict[str, Any] = {"system": flow.name, "variant": variant, "seed": seed, "noise": noise, "updates": updates}
     record["exponent"] = flow.exponent
     began = time.process_time()
     try:
