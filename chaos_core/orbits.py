@@ -5,6 +5,7 @@ import numpy as np
 from chaos_core import native
 from chaos_core.arrays import as_array, as_arrays, as_numpy
 from chaos_core.cells import Cell
+from chaos_core.equations import free_equations
 from chaos_core.run import free_run
 from chaos_core.typing import Floats, NumpyParams
 
@@ -26,5 +27,5 @@ def orbits(cell: Cell, params: NumpyParams, z0: Floats, steps: int, u: Floats | 
     """
     wide = {name: np.asarray(value, np.float64) for name, value in params.items()}
     s = None if u is None else as_numpy(cell.drive(as_arrays(wide), as_array(u)))[..., :steps, :]
-    found = native.orbit(getattr(cell, "kind", ""), wide, z0, steps, s, **native.settings_of(cell))
+    found = native.orbit(free_equations(cell), wide, z0, steps, s)
     return free_run(cell, wide, z0, steps, u) if found is None else found

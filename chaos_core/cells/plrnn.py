@@ -91,6 +91,8 @@ class MeanCentredPLRNN(Cell, frozen=True):
         "reconstructing nonlinear dynamical systems, arXiv:2207.02542"
     )
 
+    centred: ClassVar[bool] = True
+
     kind: Literal["mean_centred_plrnn"] = "mean_centred_plrnn"
 
     def weights(self) -> dict[str, Param]:

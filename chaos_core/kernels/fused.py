@@ -1,20 +1,20 @@
 """The native training step for a cell, an observation and the terms of a plan; what it computes: `native.step`."""
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy.typing as npt
 
 from chaos_core.cells.base import Cell
+from chaos_core.equations import equations_of
 from chaos_core.losses.base import Loss
-from chaos_core.native.equations import Equations
 from chaos_core.native.matching import Matching
 from chaos_core.native.step import NativeStep
-from chaos_core.observation import AffineObservation, IdentityObservation, LinearObservation, Observation
+from chaos_core.observation import IdentityObservation, Observation
 from chaos_core.refusal import step_refusal
 from chaos_core.typing import NumpyParams
 
-__all__ = ["Matching", "NativeStep", "equations_of", "native_step"]
+__all__ = ["Matching", "NativeStep", "native_step"]
 
 ZERO_START = IdentityObservation(hidden_start="zeros")
 
@@ -51,35 +51,3 @@ def native_step(
         raise ValueError(f"x must be (rows, N), got {x.shape}")
     pulls = [pull for loss in losses for pull in loss.pulls(cell)]
     return NativeStep(equations_of(cell, observation, x.shape[1]), x, params, pulls=pulls, **options)
-
-
-def equations_of(cell: Cell, observation: Observation, observed: int) -> Equations:
-    """What the native code must know; cell and observation must be among those that it supports.
-
-    Raises:
-        Inconsistent: the observation cannot read so many channels off the cell.
-    """
-    read_out = observation.parameters(cell.latent, observed)
-    shapes = {name: param.shape for name, param in (cell.parameters() | read_out).items()}
-    rest = cell.latent - getattr(cell, "rectified", cell.latent)
-    return Equations(
-        kind=getattr(cell, "kind", ""),
-        shapes=shapes,
-        latent=cell.latent,
-        state=cell.state_size,
-        observed=observed,
-        inner=getattr(cell, "hidden", getattr(cell, "bases", rest)),
-        inputs=cell.inputs,
-        reading=_reading(observation, bool(read_out)),
-        centred=getattr(cell, "centred", False),
-        smoothing=getattr(cell, "smoothing", 0.0),
-        limits=cell.limits(),
-    )
-
-
-def _reading(observation: Observation, trained: bool) -> Literal["units", "started", "linear", "affine"]:
-    if isinstance(observation, LinearObservation):
-        return "linear"
-    if isinstance(observation, AffineObservation):
-        return "affine"
-    return "started" if trained else "units"

@@ -10,6 +10,7 @@ import numpy as np
 from chaos_core import native
 from chaos_core.arrays import as_array, as_arrays, as_numpy
 from chaos_core.cells.base import Cell
+from chaos_core.equations import free_equations
 from chaos_core.errors import BadShape, Inconsistent
 from chaos_core.lyapunov.dimension import kaplan_yorke
 from chaos_core.typing import Flags, Floats, NumpyParams
@@ -96,7 +97,7 @@ def cell_spectrum(
     bound_step = cell.bind(p)
     start = _checked(z0, steps, burn_in, every)
     limit = _limit(start)
-    walk: _Walk | None = native.walk(getattr(cell, "kind", ""), params, start, limit, **native.settings_of(cell))
+    walk: _Walk | None = native.walk(free_equations(cell), params, start, limit)
 
     def step(z: Floats) -> Floats:
         return as_numpy(bound_step(as_array(z)))

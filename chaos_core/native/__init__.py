@@ -5,11 +5,11 @@ Free runs and their exponents: tile.hpp, map.hpp, map_piecewise.hpp, orbit.cpp, 
 docs/kernels.md tells how to add one. Nothing here knows cells, torch or pydantic.
 """
 
+from chaos_core.native.equations import Equations
 from chaos_core.native.loader import Library, library, status, use
-from chaos_core.native.map import settings_of
 from chaos_core.native.orbit import orbit
 from chaos_core.native.spectrum import walk
 from chaos_core.native.status import KernelStatus
 from chaos_core.native.step import has_step
 
-__all__ = ["KernelStatus", "Library", "has_step", "library", "orbit", "settings_of", "status", "use", "walk"]
+__all__ = ["Equations", "KernelStatus", "Library", "has_step", "library", "orbit", "status", "use", "walk"]

@@ -20,11 +20,11 @@ template <class Real> struct Rectified {
   }
 };
 
-// The first `inner` units pass as they are, the others through the rectifier.
+// The last `inner` units pass through the rectifier, the others as they are.
 template <class Real> struct PartlyLinear {
   static constexpr bool POINTWISE = true;
   Index linear;
-  PartlyLinear(const StepArguments &a, const Shape &, Real *, Real *, Arena<Real> &) : linear(a.inner) {}
+  PartlyLinear(const StepArguments &a, const Shape &, Real *, Real *, Arena<Real> &) : linear(a.state - a.inner) {}
   static Index parameters(const StepArguments &) { return 0; }
   void begin() {}
   void end() {}

@@ -21,7 +21,8 @@ class Equations:
         latent: M, the units that are read out.
         state: numbers in the state.
         observed: N, the channels.
-        inner: hidden units, bases, or units that stay linear; 0 where the cell has none of them.
+        inner: hidden units, bases, or rectified units; 0 where the cell has none of them.
+        drive_width: numbers that external inputs add to the bias.
         inputs: K, external inputs.
         reading: "units" for the identity with hidden units that start at zero, "started" with a trained start,
             "linear" or "affine".
@@ -36,6 +37,7 @@ class Equations:
     state: int
     observed: int
     inner: int = 0
+    drive_width: int = 0
     inputs: int = 0
     reading: Literal["units", "started", "linear", "affine"] = "units"
     centred: bool = False

@@ -2,7 +2,7 @@
 // these sums are made first and the frame is multiplied once.
 #pragma once
 #include "map.hpp"
-#include "squash.hpp"
+#include "activation.hpp"
 
 namespace chaos::run {
 
@@ -37,7 +37,7 @@ struct Rnn {
     memcpy(out, b, row * sizeof(double));
     add_rows(out, z, columns, M, row);
     for (Index v = 0; v < row / SPAN; v++) {
-      const Doubles after = tanh(at(out, v));
+      const Doubles after = hyperbolic_tangent<double>(at(out, v));
       put(out, v, after);
       put(slopes, v, 1 - after * after);
     }
@@ -76,10 +76,10 @@ struct Gru {
     fill(inside, 0, 3 * row);
     add_rows(inside, z, columns, M, 3 * row);
     for (Index i = 0; i < vectors; i++) {
-      const Doubles r = logistic(at(inside, i) + at(b, i));
-      const Doubles q = logistic(at(inside, vectors + i) + at(b, vectors + i));
+      const Doubles r = logistic<double>(at(inside, i) + at(b, i));
+      const Doubles q = logistic<double>(at(inside, vectors + i) + at(b, vectors + i));
       const Doubles hidden = at(inside, 2 * vectors + i) + at(c, i);
-      const Doubles n = tanh(at(b, 2 * vectors + i) + r * hidden), apart = at(z, i) - n;
+      const Doubles n = hyperbolic_tangent<double>(at(b, 2 * vectors + i) + r * hidden), apart = at(z, i) - n;
       put(reset, i, r), put(keep, i, q), put(candidate, i, n), put(v, i, hidden), put(gap, i, apart);
       put(out, i, n + q * apart);
     }
@@ -132,9 +132,9 @@ struct Lstm {
     memcpy(gates, b, 4 * row * sizeof(double));
     add_rows(gates, z, columns, M, 4 * row);
     for (Index i = 0; i < vectors; i++) {
-      const Doubles in = logistic(at(gates, i)), kept = logistic(at(gates, vectors + i));
-      const Doubles g = tanh(at(gates, 2 * vectors + i)), o = logistic(at(gates, 3 * vectors + i));
-      const Doubles old = at(z + M, i), memory = kept * old + in * g, shown = tanh(memory);
+      const Doubles in = logistic<double>(at(gates, i)), kept = logistic<double>(at(gates, vectors + i));
+      const Doubles g = hyperbolic_tangent<double>(at(gates, 2 * vectors + i)), o = logistic<double>(at(gates, 3 * vectors + i));
+      const Doubles old = at(z + M, i), memory = kept * old + in * g, shown = hyperbolic_tangent<double>(memory);
       put(input, i, in), put(forget, i, kept), put(fresh, i, g), put(output, i, o);
       put(before, i, old), put(seen, i, shown), put(gates, i, memory);
     }

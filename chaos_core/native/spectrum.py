@@ -2,12 +2,12 @@
 
 import ctypes
 import math
-from typing import Unpack
 
 import numpy as np
 
+from chaos_core.native.equations import Equations
 from chaos_core.native.loader import Library, library
-from chaos_core.native.map import CELL_FIELDS, NativeMap, Settings, addresses, call, native_map
+from chaos_core.native.map import CELL_FIELDS, NativeMap, addresses, call, native_map
 from chaos_core.typing import Flags, Floats, NumpyParams
 
 __all__ = ["Walk", "walk"]
@@ -54,41 +54,39 @@ class Walk:
         mantissas, exponents = np.empty(self.z.shape), np.empty(self.z.shape)
         numbers = (*self.cell.fields(), len(self.z), steps, every, self.limit)
         values = (*numbers, *addresses(self.z, self.frame, mantissas, exponents, self.inside))
-        call(self.active, f"chaos_{self.cell.kind}_spectrum", _Arguments, "chaos_spectrum_bytes", values)
+        call(self.active, f"chaos_{self.cell.equations.kind}_spectrum", _Arguments, "chaos_spectrum_bytes", values)
         with np.errstate(divide="ignore"):
             sums: Floats = np.log(mantissas) + math.log(2.0) * exponents
         return sums
 
 
 def walk(
-    kind: str,
+    equations: Equations,
     params: NumpyParams,
     z0: Floats,
     limit: float,
     *,
     kernels: Library | None = None,
-    **settings: Unpack[Settings],
 ) -> Walk | None:
     """Runs of a cell from some starts, each with the unit frame.
 
     Args:
-        kind: of the cell; the sizes are read off the shapes.
+        equations: of the cell alone, `chaos_core.equations.free_equations`.
         params: the cell's arrays by name; other names are ignored.
         z0: (K, N) starts; N is the cell's `state_size`.
         limit: a state with a larger entry has left all bounds.
         kernels: the library; by default the best one for this CPU. Tests name others.
-        settings: of the cell beside its sizes, see `chaos_core.native.map.Settings`.
 
     Returns:
         The runs. None where no library is active or the kind has no native loop.
 
     Raises:
-        ValueError: a shape does not fit, or the kind has no such setting.
+        ValueError: a shape does not fit.
     """
     active = kernels or library()
-    cell = native_map(kind, params, settings) if active else None
+    cell = native_map(equations, params, active, "spectrum")
     if active is None or cell is None:
         return None
-    if z0.ndim != 2 or z0.shape[1] != cell.state_size:
-        raise ValueError(f"z0 must be (K, {cell.state_size}), got {z0.shape}")
+    if z0.ndim != 2 or z0.shape[1] != equations.state:
+        raise ValueError(f"z0 must be (K, {equations.state}), got {z0.shape}")
     return Walk(active, cell, z0, limit)

@@ -18,14 +18,14 @@ from chaos_core.kernels import Kernel
 from chaos_core.losses import LOSSES
 from chaos_core.metrics import METRICS
 from chaos_core.native.loader import FOLDER
-from chaos_core.native.map import ORDER
+from chaos_core.native.stamp import sources
 from chaos_core.observation import OBSERVATIONS
 from chaos_core.systems import SYSTEMS
 from tests.conformance.peer_rows import KEPT, REPOSITORIES, Row, rows
 
 PAGE = Path(__file__).parents[2] / "docs" / "cells.md"
 TESTS = Path(__file__).parents[1]
-SOURCES = "".join(path.read_text() for path in sorted(FOLDER.glob("*.cpp")))
+SOURCES = "".join(path.read_text() for path in sources(FOLDER))
 LEAST = 1e-15
 """Deviations below the rounding of one operation are not told apart."""
 
@@ -76,7 +76,8 @@ def bounded(kind: type[Cell]) -> str:
 def native(kind: str) -> str:
     """What of it runs in native code."""
     trains = re.search(rf"CHAOS_CELL\({kind},|chaos_{kind}_step_f32", SOURCES)
-    parts = [part for part, there in (("training", trains), ("free run, exponents", kind in ORDER)) if there]
+    runs = re.search(rf"DO\({kind},|chaos_{kind}_orbit", SOURCES)
+    parts = [part for part, there in (("training", trains), ("free run, exponents", runs)) if there]
     return ", ".join(parts) or "no"
 
 

@@ -14,6 +14,7 @@ from chaos_core.cells.base import Cell
 from chaos_core.cells.lem import LEM
 from chaos_core.cells.plrnn import PLRNN
 from chaos_core.cells.shplrnn import ClippedShPLRNN
+from chaos_core.equations import free_equations
 from chaos_core.errors import Inconsistent
 from chaos_core.initialise import draw
 from chaos_core.kernels.fused import Matching, native_step
@@ -48,7 +49,7 @@ def series() -> Floats:
 
 
 def run(cell: Cell, params: NumpyParams, z0: Floats, steps: int) -> Floats | None:
-    return orbit(cell.kind, params, z0, steps, smoothing=getattr(cell, "smoothing", 0.0))
+    return orbit(free_equations(cell), params, z0, steps)
 
 
 def matching(weight: float = 0.1) -> Matching:
@@ -135,7 +136,7 @@ def test_a_native_free_run_equals_the_one_in_numpy(cell: Cell) -> None:
 
 def test_the_state_of_a_free_run_from_single_precision_weights_is_double() -> None:
     params = {name: array.astype(np.float32) for name, array in parameters(CELL).items()}
-    ours = orbit(CELL.kind, params, np.ones(3), 100)
+    ours = orbit(free_equations(CELL), params, np.ones(3), 100)
     assert ours is not None
     assert (ours.dtype, ours.shape) == (np.float64, (100, 3))
     np.testing.assert_allclose(ours, free_run(CELL, params, np.ones(3), 100), rtol=0, atol=1e-12)
@@ -145,49 +146,42 @@ def test_the_state_of_a_free_run_from_single_precision_weights_is_double() -> No
 def test_a_smooth_free_run_is_the_same_on_every_level_to_rounding(level: str) -> None:
     active, why = open_library(FOLDER, [level])
     assert active is not None, why.reason
-    ours = orbit(SMOOTH.kind, parameters(SMOOTH), np.ones(3), 50, smoothing=0.1, kernels=active)
+    ours = orbit(free_equations(SMOOTH), parameters(SMOOTH), np.ones(3), 50, kernels=active)
     assert ours is not None
     np.testing.assert_allclose(ours, free_run(SMOOTH, parameters(SMOOTH), np.ones(3), 50), rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    ("kind", "smoothing"), [("clipped_shplrnn", -0.1), ("clipped_shplrnn", np.nan), ("plrnn", 0.1)]
-)
-def test_a_free_run_refuses_a_smoothing_that_the_cell_cannot_have(kind: str, smoothing: float) -> None:
-    cell = CELL if kind == CELL.kind else PLRNN(latent=3)
-    with pytest.raises(ValueError, match="smoothing must be"):
-        orbit(kind, parameters(cell), np.ones(3), 5, smoothing=smoothing)
 
 
 def test_the_diagonal_of_w_takes_no_part_in_a_native_plrnn() -> None:
     cell = PLRNN(latent=5)
     params = parameters(cell)
     other = params | {"W": params["W"] + np.diag(np.arange(1.0, 6.0))}
-    np.testing.assert_array_equal(orbit(cell.kind, params, np.ones(5), 50), orbit(cell.kind, other, np.ones(5), 50))
+    np.testing.assert_array_equal(
+        orbit(free_equations(cell), params, np.ones(5), 50), orbit(free_equations(cell), other, np.ones(5), 50)
+    )
 
 
 def test_a_free_run_that_leaves_all_bounds_shows_inf_and_then_nan() -> None:
     params = parameters(CELL) | {"A": np.full(3, 1e100)}
-    ours = orbit(CELL.kind, params, np.ones((1, 3)), 20)
+    ours = orbit(free_equations(CELL), params, np.ones((1, 3)), 20)
     assert ours is not None
     assert np.isinf(ours).any()
     assert np.isnan(ours[0, -1]).all()
 
 
 def test_a_free_run_of_no_steps_is_empty() -> None:
-    ours = orbit(CELL.kind, parameters(CELL), np.ones((2, 3)), 0)
+    ours = orbit(free_equations(CELL), parameters(CELL), np.ones((2, 3)), 0)
     assert ours is not None
     assert ours.shape == (2, 0, 3)
 
 
 def test_a_kind_without_native_loop_is_left_to_numpy() -> None:
-    assert orbit("no_such_cell", {}, np.ones(3), 5) is None
+    assert orbit(free_equations(LEM(latent=3)), {}, np.ones(6), 5) is None
 
 
 @pytest.mark.parametrize(("z0", "steps"), [(np.ones(4), 5), (np.ones((1, 1, 3)), 5), (np.ones(3), -1)])
 def test_a_free_run_refuses_shapes_that_do_not_fit(z0: Floats, steps: int) -> None:
     with pytest.raises(ValueError, match="z0 must be"):
-        orbit(CELL.kind, parameters(CELL), z0, steps)
+        orbit(free_equations(CELL), parameters(CELL), z0, steps)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -8,10 +8,10 @@ from chaos_core.cells.base import Cell
 from chaos_core.cells.dendplrnn import DendPLRNN
 from chaos_core.cells.gru import GRU
 from chaos_core.cells.lstm import LSTM
-from chaos_core.cells.plrnn import PLRNN
 from chaos_core.cells.rnn import RNN
 from chaos_core.cells.shplrnn import ClippedShPLRNN
-from chaos_core.native import Library, orbit, settings_of
+from chaos_core.equations import free_equations
+from chaos_core.native import Library, orbit
 from chaos_core.native.loader import FOLDER, cpu_levels, open_library
 from chaos_core.orbits import orbits
 from chaos_core.run import free_run
@@ -42,7 +42,7 @@ def close(ours: Floats | None, wanted: Floats, tolerance: float = 1e-12) -> None
 @pytest.mark.parametrize("cell", CELLS, ids=repr)
 def test_a_native_free_run_equals_the_one_in_numpy(cell: Cell, kernels: Library) -> None:
     params, z0 = parameters(cell), starts(cell)
-    ours = orbit(cell.kind, params, z0, STEPS, kernels=kernels, **settings_of(cell))
+    ours = orbit(free_equations(cell), params, z0, STEPS, kernels=kernels)
     close(ours, free_run(cell, params, z0, STEPS))
 
 
@@ -50,7 +50,7 @@ def test_a_native_free_run_equals_the_one_in_numpy(cell: Cell, kernels: Library)
 def test_a_driven_native_free_run_equals_the_one_in_numpy(cell: Cell, kernels: Library) -> None:
     params, z0, u = parameters(cell), starts(cell), drive(3, STEPS)
     s = u @ params["C"].T
-    ours = orbit(cell.kind, params, z0, STEPS, s, kernels=kernels, **settings_of(cell))
+    ours = orbit(free_equations(cell), params, z0, STEPS, s, kernels=kernels)
     close(ours, free_run(cell, params, z0, STEPS, u))
 
 
@@ -78,7 +78,7 @@ def test_inputs_beyond_the_last_step_are_left_out() -> None:
 @pytest.mark.parametrize("cell", of_size(3), ids=repr)
 def test_a_single_start_and_weights_in_single_precision(cell: Cell) -> None:
     params = {name: value.astype(np.float32) for name, value in parameters(cell).items()}
-    ours = orbit(cell.kind, params, starts(cell)[0], STEPS, **settings_of(cell))
+    ours = orbit(free_equations(cell), params, starts(cell)[0], STEPS)
     close(ours, free_run(cell, params, starts(cell)[0], STEPS))
 
 
@@ -87,7 +87,7 @@ def test_a_single_start_and_weights_in_single_precision(cell: Cell) -> None:
 def test_a_value_that_is_not_finite_stays_visible_as_in_numpy(cell: Cell, bad: float, kernels: Library) -> None:
     params, z0 = parameters(cell), starts(cell)
     z0[1, 2] = bad
-    ours = orbit(cell.kind, params, z0, 5, kernels=kernels, **settings_of(cell))
+    ours = orbit(free_equations(cell), params, z0, 5, kernels=kernels)
     wanted = free_run(cell, params, z0, 5)
     assert ours is not None
     np.testing.assert_array_equal(np.isnan(ours), np.isnan(wanted))
@@ -114,7 +114,14 @@ def test_states_of_any_size(cell: Cell, size: float) -> None:
 def test_tanh_is_right_to_the_last_bits(kernels: Library) -> None:
     """z' = tanh(0 z + s) is the function itself."""
     x = np.concatenate([np.linspace(-25, 25, 20_001), np.geomspace(1e-300, 1e300, 2001), [0.0, -0.0, np.inf, -np.inf]])
-    ours = orbit("rnn", {"W": np.zeros((1, 1)), "b": np.zeros(1)}, np.zeros(1), len(x), x[:, None], kernels=kernels)
+    ours = orbit(
+        free_equations(RNN(latent=1)),
+        {"W": np.zeros((1, 1)), "b": np.zeros(1)},
+        np.zeros(1),
+        len(x),
+        x[:, None],
+        kernels=kernels,
+    )
     assert ours is not None
     np.testing.assert_allclose(ours[:, 0], np.tanh(x), rtol=5e-16, atol=0)
 
@@ -125,7 +132,7 @@ def test_the_logistic_function_is_right_to_the_last_bits(kernels: Library) -> No
     params = {"W": np.zeros((3, 1)), "b": np.zeros(3), "c": np.zeros(1)}
     s = np.zeros((len(x), 1, 3))
     s[:, 0, 1] = x
-    ours = orbit("gru", params, np.ones((len(x), 1)), 1, s, kernels=kernels)
+    ours = orbit(free_equations(GRU(latent=1)), params, np.ones((len(x), 1)), 1, s, kernels=kernels)
     with np.errstate(over="ignore"):
         wanted = 1 / (1 + np.exp(-x))
     assert ours is not None
@@ -149,16 +156,16 @@ def test_an_alrnn_uses_the_diagonal_of_w_and_a_dendplrnn_does_not() -> None:
 
 def test_the_state_of_an_lstm_has_a_memory_and_runs_of_other_sizes_are_refused() -> None:
     cell = LSTM(latent=4)
-    ours = orbit(cell.kind, parameters(cell), starts(cell), 5)
+    ours = orbit(free_equations(cell), parameters(cell), starts(cell), 5)
     assert ours is not None and ours.shape == (3, 5, 8)
     with pytest.raises(ValueError, match=r"z0 must be \(K, 8\)"):
-        orbit(cell.kind, parameters(cell), np.zeros(4), 5)
+        orbit(free_equations(cell), parameters(cell), np.zeros(4), 5)
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (4, 9), (3, 5, 9), (9,)])
 def test_a_drive_of_the_wrong_shape_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"s must be \(5, 9\)"):
-        orbit("gru", parameters(GRU(latent=3)), np.zeros(3), 5, np.zeros(shape))
+        orbit(free_equations(GRU(latent=3)), parameters(GRU(latent=3)), np.zeros(3), 5, np.zeros(shape))
 
 
 @pytest.mark.parametrize("name", ["W", "b"])
@@ -166,13 +173,4 @@ def test_a_parameter_of_the_wrong_shape_is_refused(name: str) -> None:
     params = parameters(RNN(latent=3))
     for wrong in (np.zeros(()), np.zeros((2, 3)), np.zeros((0, 0)), np.zeros(5)):
         with pytest.raises(ValueError, match="parameter"):
-            orbit("rnn", params | {name: wrong}, np.zeros(3), 5)
-
-
-def test_a_setting_that_the_cell_cannot_have_is_refused() -> None:
-    params = parameters(PLRNN(latent=3))
-    with pytest.raises(ValueError, match="centred must be"):
-        orbit("plrnn", params, np.zeros(3), 5, centred=True)
-    for rectified in (-1, 4):
-        with pytest.raises(ValueError, match="rectified must be"):
-            orbit("alrnn", params, np.zeros(3), 5, rectified=rectified)
+            orbit(free_equations(RNN(latent=3)), params | {name: wrong}, np.zeros(3), 5)

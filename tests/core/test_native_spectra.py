@@ -15,9 +15,10 @@ from chaos_core.cells.lem import LEM
 from chaos_core.cells.lstm import LSTM
 from chaos_core.cells.plrnn import PLRNN
 from chaos_core.cells.shplrnn import ClippedShPLRNN, ShPLRNN
+from chaos_core.equations import free_equations
 from chaos_core.errors import BadShape, Inconsistent
 from chaos_core.lyapunov.spectrum import Spectrum, cell_spectrum, lyapunov_spectrum
-from chaos_core.native import Library, settings_of, walk
+from chaos_core.native import Library, walk
 from chaos_core.native.loader import FOLDER, cpu_levels, open_library
 from chaos_core.typing import Floats, NumpyParams
 from tests.core.native_cells import CELLS, of_size, parameters, starts
@@ -83,7 +84,7 @@ def test_native_exponents_equal_those_in_numpy(cell: Cell, every: int) -> None:
 @pytest.mark.parametrize("cell", of_size(5), ids=repr)
 def test_every_level_gives_the_same_exponents(cell: Cell, kernels: Library) -> None:
     params, z0 = parameters(cell), starts(cell, RUNS)
-    runs = walk(cell.kind, params, z0, LIMIT, kernels=kernels, **settings_of(cell))
+    runs = walk(free_equations(cell), params, z0, LIMIT, kernels=kernels)
     assert runs is not None
     rates = -np.sort(-runs.go(21, 1) / 21, axis=1)
     wanted = in_numpy(cell, params, z0, steps=21, burn_in=0, every=1)
@@ -104,7 +105,7 @@ def test_a_jacobian_brought_up_to_date_many_times_keeps_its_digits(every: int | 
 def test_the_frames_are_orthonormal_and_those_of_numpy_but_for_signs(kernels: Library) -> None:
     cell = GRU(latent=5)
     params, z0 = parameters(cell), starts(cell)
-    runs = walk(cell.kind, params, z0, LIMIT, kernels=kernels)
+    runs = walk(free_equations(cell), params, z0, LIMIT, kernels=kernels)
     assert runs is not None
     runs.go(3, 3)
     step, jacobian = maps(cell, params)
@@ -188,7 +189,7 @@ def test_a_run_that_escapes_leaves_the_next_one_alone() -> None:
     z0 = starts(cell, 3)
     alone = cell_spectrum(cell, params, z0[2:], steps=40, burn_in=0, every=2)
     z0[1] = 1e20
-    walked = walk(cell.kind, params, z0, LIMIT)
+    walked = walk(free_equations(cell), params, z0, LIMIT)
     assert walked is not None
     rates = walked.go(40, 2) / 40
     assert walked.inside.tolist() == [True, False, True]
@@ -206,7 +207,7 @@ def test_a_frame_that_overflows_counts_as_escaped_as_in_numpy() -> None:
 
 def test_a_walk_of_no_steps_changes_nothing() -> None:
     cell = LSTM(latent=2)
-    runs = walk(cell.kind, parameters(cell), starts(cell), LIMIT)
+    runs = walk(free_equations(cell), parameters(cell), starts(cell), LIMIT)
     assert runs is not None
     np.testing.assert_array_equal(runs.go(0, 1), np.zeros((3, 4)))
     np.testing.assert_array_equal(runs.z, starts(cell))
@@ -216,7 +217,7 @@ def test_a_walk_of_no_steps_changes_nothing() -> None:
 def test_a_cell_without_native_loop_is_done_in_numpy() -> None:
     cell = LEM(latent=2)
     params = parameters(cell)
-    assert walk(cell.kind, params, starts(cell), LIMIT) is None
+    assert walk(free_equations(cell), params, starts(cell), LIMIT) is None
     same(cell_spectrum(cell, params, starts(cell), steps=40), in_numpy(cell, params, starts(cell), steps=40), 0)
 
 
