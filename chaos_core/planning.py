@@ -17,6 +17,7 @@ from chaos_core.errors import Inconsistent, SpecTooLarge, TooShort
 from chaos_core.forcing import AnyForcingSpec, Forcing
 from chaos_core.losses import Loss
 from chaos_core.observation import Observation
+from chaos_core.pace import updates_within
 from chaos_core.refusal import native_refusal
 from chaos_core.spec import Device, Evaluation, Interval, Optimiser, Plan, Precision, Schedule, Spec, Split, Training
 
@@ -27,6 +28,8 @@ MOST_PARAMETERS = 5_000_000
 MOST_STATES = 200_000_000
 DECAY = ((15_000, 0.3), (30_000, 0.03), (100_000, 0.01))
 """(updates, last learning rate over first): a short run whose rate decays far stops learning before it is good."""
+BUDGET_BATCH = 16
+"""Windows of an update where time is short: more updates do more than smoother ones."""
 SURE = 1.0
 """Largest width of the exponent's interval, over the exponent, at which the data's map is trusted with its slopes."""
 
@@ -86,7 +89,7 @@ def _planned(spec: Spec, analysis: Analysis) -> Plan:
         observed=observed,
         input_noise=float(_words(spec.training).get("input_noise", 0.0)),
     )
-    facts = Facts(cell, read_out, scheme, rows, embedding.dim > 1, refusal)
+    facts = Facts(cell, read_out, scheme, terms, observed, rows, embedding.dim > 1, refusal)
     training = _training(_words(spec.training), facts, suggested, notes)
     _check_size(cell, read_out, observed, training)
     _note_window(scheme, training, notes)
@@ -112,12 +115,14 @@ def _planned(spec: Spec, analysis: Analysis) -> Plan:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the training's defaults depend on: the parts already chosen, rows of the training piece, delay embedding,
-    why there is no native training step."""
+    """What the training's defaults depend on: the parts already chosen, channels, rows of the training piece, delay
+    embedding, why there is no native training step."""
 
     cell: Cell
     observation: Observation
     forcing: Forcing
+    losses: tuple[Loss, ...]
+    observed: int
     rows: int
     embedded: bool
     refusal: str | None
@@ -185,8 +190,14 @@ def _forcing(spec: Spec, tau: int, cell: Cell) -> Forcing:
 
 
 def _training(words: Mapping[str, Any], facts: Facts, tau: int, notes: list[str]) -> Training:
+    budget = words.get("budget_s")
     length, batch = _window(facts, tau)
-    updates = int(words.get("updates", _updates(facts)))
+    if budget is not None:
+        batch = BUDGET_BATCH
+        updates = _updates_within(float(budget), words, facts, length, batch)
+        notes.append(f"{updates} updates, which take about {budget:g} seconds on this machine.")
+    else:
+        updates = int(words.get("updates", _updates(facts)))
     schedule = Schedule(words.get("schedule", Schedule.EXPONENTIAL))
     rate = float(words.get("learning_rate", 1e-3))
     decay = 1.0 if schedule is Schedule.CONSTANT else _decay(updates)
@@ -199,12 +210,12 @@ def _training(words: Mapping[str, Any], facts: Facts, tau: int, notes: list[str]
         "learning_rate_end": float(f"{rate * decay:.3g}"),
         "schedule": schedule,
         "clip_norm": None,
-        "validations": min(32 if facts.native else 16, updates),
-        "restarts": 2 if facts.native else 0,
+        "validations": min(32 if facts.native and budget is None else 16, updates),
+        "restarts": 2 if facts.native and budget is None else 0,
         "dtype": Precision.FLOAT32,
         "device": Device.AUTO,
     }
-    found = Training(**(defaults | dict(words)))
+    found = Training(**(defaults | dict(words) | {"updates": updates}))
     if found.sequence_length + 1 > facts.rows:
         raise TooShort(
             f"the training piece has {facts.rows} usable rows; a window takes {found.sequence_length + 1}",
@@ -213,9 +224,25 @@ def _training(words: Mapping[str, Any], facts: Facts, tau: int, notes: list[str]
         )
     if found.restarts:
         notes.append(f"If no state of the training is good, it begins anew, up to {found.restarts} times.")
-    if "updates" not in words and not facts.native:
+    if "updates" not in words and budget is None and not facts.native:
         notes.append(f"{updates} updates, since torch takes longer for each: {facts.refusal}.")
     return found
+
+
+def _updates_within(budget: float, words: Mapping[str, Any], facts: Facts, length: int, batch: int) -> int:
+    if "updates" in words:
+        raise Inconsistent("updates and budget_s both say how long to train: give one of them", setting="budget_s")
+    return updates_within(
+        budget,
+        facts.cell,
+        facts.observation,
+        facts.forcing,
+        facts.losses,
+        observed=facts.observed,
+        sequence_length=int(words.get("sequence_length", length)),
+        batch_size=int(words.get("batch_size", batch)),
+        native=facts.native,
+    )
 
 
 def _window(facts: Facts, tau: int) -> tuple[int, int]:

@@ -93,6 +93,8 @@ class Training(Settings):
 
     Args:
         updates: optimiser steps in all. The learning rate and the forcing interval follow the share that is done.
+        budget_s: seconds of one core that the training shall take, choice of the state included; the plan then has as
+            many updates as fit on this machine, and no restarts. Not beside `updates`.
         sequence_length: T, steps of a training window; a window takes T + 1 rows.
         batch_size: B, windows per update, drawn with replacement from all complete windows.
         optimiser, learning_rate, learning_rate_end, schedule: see the enumerations; the rate in [0, 1].
@@ -110,6 +112,7 @@ class Training(Settings):
     """
 
     updates: int = Field(ge=1, le=MOST_UPDATES, description="Optimiser steps in all.")
+    budget_s: PositiveFloat | None = Field(None, description="Seconds of one core; decides the updates.")
     sequence_length: int = Field(ge=1, le=LONGEST_SEQUENCE, description="T, steps of a training window.")
     batch_size: int = Field(ge=1, le=LARGEST_BATCH, description="B, windows per update.")
     optimiser: Optimiser

@@ -31,6 +31,12 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(native.status().reason)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--cpu-level") == "none":
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("native")])
+        items[:] = [item for item in items if not item.get_closest_marker("native")]
+
+
 BACKENDS = ("sqlite", "postgres")
 
 

@@ -28,6 +28,8 @@ from tests.conformance.kernel_cases import (
     twin_penalty,
 )
 
+pytestmark = pytest.mark.native
+
 VARIANTS: list[dict[str, Any]] = [
     {"smoothing": smoothing, "missing": missing, "matched": matched}
     for smoothing in (0.0, 0.1, 0.5)

@@ -32,6 +32,8 @@ from tests.conformance.kernel_cases import (
     variants,
 )
 
+pytestmark = pytest.mark.native
+
 SMALL = Sizes(latent=5, hidden=0, observed=3, batch=13, steps=23)
 FLAT = Sizes(latent=3, hidden=0, observed=3, batch=16, steps=9)
 WIDE = Sizes(latent=19, hidden=0, observed=2, batch=33, steps=61)

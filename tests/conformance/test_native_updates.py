@@ -23,6 +23,8 @@ from tests.conformance.kernel_cases import (
     twin_penalty,
 )
 
+pytestmark = pytest.mark.native
+
 SMALL = Sizes(latent=4, hidden=9, observed=3, batch=6, steps=13)
 ALPHA = mask(Generalized(alpha=0.3), SMALL)
 TWINS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, float]]] = {

@@ -55,6 +55,7 @@ def rows(missing: float = 0.0) -> Rows:
     return Rows(x, (0, 120, 200), np.zeros((200, 0)), seen)
 
 
+@pytest.mark.native
 @pytest.mark.parametrize("missing", [0.0, 0.2])
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("losses", [[], [{"kind": "jacobian_matching", "weight": 0.3, "points": 7}]])

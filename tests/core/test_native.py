@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chaos_core import native
 from chaos_core.cells.base import Cell
 from chaos_core.cells.lem import LEM
 from chaos_core.cells.plrnn import PLRNN
@@ -23,6 +24,8 @@ from chaos_core.native.loader import FOLDER, cpu_levels, open_library
 from chaos_core.native.stamp import library_name, source_stamp
 from chaos_core.run import free_run
 from chaos_core.typing import Floats, Ints, NumpyParams
+
+pytestmark = pytest.mark.native
 
 ROOT = FOLDER.parents[1]
 CELL = ClippedShPLRNN(latent=3, hidden=10)
@@ -69,7 +72,8 @@ def copied(tmp_path: Path) -> Path:
 def test_a_library_is_active_here_and_says_so() -> None:
     active = library()
     assert active is not None, status().reason
-    assert (status().level, active.level) == (cpu_levels()[0], cpu_levels()[0])
+    assert active.level == status().level
+    assert active.level in cpu_levels()
     assert status().reason == f"Native kernels at CPU level {active.level}."
 
 
@@ -349,3 +353,17 @@ def test_an_empty_batch_or_window_is_refused() -> None:
     for starts, alpha in ((np.zeros(0, np.int64), np.zeros((5, 3))), (np.array([0]), np.zeros((0, 3)))):
         with pytest.raises(ValueError, match="must be"):
             step.update(starts, alpha, 1e-2)
+
+
+def test_a_process_may_choose_another_library_or_none() -> None:
+    before = status()
+    try:
+        assert native.use(()).level is None
+        assert "chose none" in status().reason
+        assert library() is None
+        assert native.use([cpu_levels()[-1]]).level == cpu_levels()[-1]
+        assert native.use(["v0"]).level is None
+        assert native.use(None).level == cpu_levels()[0]
+    finally:
+        native.use(None if before.level == cpu_levels()[0] else [before.level or ""])
+    assert status() == before

@@ -18,6 +18,8 @@ from chaos_core.run import free_run
 from chaos_core.typing import Floats
 from tests.core.native_cells import CELLS, of_size, parameters, starts
 
+pytestmark = pytest.mark.native
+
 STEPS = 30
 
 

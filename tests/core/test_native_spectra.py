@@ -23,6 +23,8 @@ from chaos_core.native.loader import FOLDER, cpu_levels, open_library
 from chaos_core.typing import Floats, NumpyParams
 from tests.core.native_cells import CELLS, of_size, parameters, starts
 
+pytestmark = pytest.mark.native
+
 LIMIT = 1e6
 RUNS = 8
 

@@ -1,6 +1,5 @@
 """Neighbour search and the parting of paths: native code, its twin and a look at all pairs agree to the row."""
 
-import platform
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,7 +8,7 @@ import pytest
 from chaos_core.embedding import Embedding, delay_embed, unit_variance
 from chaos_core.lyapunov import tree
 from chaos_core.lyapunov.neighbours import Orbit, log_distances, near, nearest
-from chaos_core.native import Library, library, loader
+from chaos_core.native import Library, library, use
 from chaos_core.native import neighbours as native
 from chaos_core.native.loader import FOLDER, cpu_levels, open_library
 from chaos_core.systems import henon, lorenz63, with_noise
@@ -24,13 +23,11 @@ def kernels(request: pytest.FixtureRequest) -> Library:
 
 
 @pytest.fixture
-def unknown_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine for which no library is built."""
-    with monkeypatch.context() as patch:
-        patch.setattr(platform, "machine", lambda: "plan9")
-        loader._opened.cache_clear()
-        yield
-    loader._opened.cache_clear()
+def without_library(request: pytest.FixtureRequest) -> Iterator[None]:
+    level = request.config.getoption("--cpu-level")
+    use(())
+    yield
+    use({None: None, "none": ()}.get(level, [level]))
 
 
 def lorenz(rows: int, dim: int, noise: float = 0.0) -> Floats:
@@ -78,6 +75,7 @@ def test_the_native_search_finds_the_rows_of_its_twin(z: Floats, kernels: Librar
         np.testing.assert_array_equal(ours, tree.search(z, rows, z[own] + 0.01, count))
 
 
+@pytest.mark.native
 @pytest.mark.parametrize("z", [lattice(400, 3, 6), lattice(500, 2, 20), lattice(300, 1, 3), lorenz(600, 3)])
 def test_both_searches_find_what_a_look_at_all_pairs_finds(z: Floats) -> None:
     rows, own = np.flatnonzero(np.arange(len(z)) % 7 > 0), np.arange(0, len(z), 2)
@@ -100,6 +98,7 @@ def test_neighbours_in_several_runs_have_room_and_may_lie_in_another_run() -> No
     assert ((references < 1200) & (partner >= 1300)).any()
 
 
+@pytest.mark.native
 def test_of_two_neighbours_equally_near_the_earlier_row_is_taken() -> None:
     z = np.array([[1.0], [-1.0], [0.0], [1.0], [-1.0]])
     orbit, middle = Orbit.of([z]), np.array([2])
@@ -109,6 +108,7 @@ def test_of_two_neighbours_equally_near_the_earlier_row_is_taken() -> None:
         np.testing.assert_array_equal(search(z, np.arange(1, 5), z[middle], 1, own=middle), [[1]])
 
 
+@pytest.mark.native
 def test_a_neighbour_beyond_hundreds_of_excluded_rows_is_found() -> None:
     z = np.concatenate([np.linspace(0, 1, 1500), [3.0, 3.0]])[:, None]
     own = np.arange(600)
@@ -135,6 +135,7 @@ def test_near_states_come_in_order_with_the_state_itself_first() -> None:
     np.testing.assert_array_equal(found[:, 0], np.arange(0, 900, 10))
 
 
+@pytest.mark.native
 def test_more_near_states_than_there_are_is_all_of_them() -> None:
     z = lorenz(70, 3)
     expected = truth(z, np.arange(70), z[:9])[1]
@@ -153,7 +154,7 @@ def test_points_far_outside_find_the_edge() -> None:
     np.testing.assert_array_equal(near(z, points, 5), truth(z, np.arange(1000), points)[1][:, :5])
 
 
-def test_without_a_library_the_twin_answers(unknown_cpu: None) -> None:
+def test_without_a_library_the_twin_answers(without_library: None) -> None:
     assert library() is None
     orbit, references = Orbit.of([lorenz(900, 3)]), np.arange(0, 800, 3)
     distance, expected = truth(orbit.z, np.arange(850), orbit.z[references], references, 20)
@@ -183,6 +184,7 @@ def test_log_distances_are_those_of_numpy_and_nan_where_states_are_equal(dim: in
         np.testing.assert_allclose(0.5 * np.log(squares), expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.native
 def test_paths_end_with_the_last_row_and_none_reaches_beyond() -> None:
     orbit = Orbit.of([lorenz(100, 3)])
     assert np.isfinite(log_distances(orbit, np.array([80]), np.array([3]), 19)).all()
@@ -194,6 +196,7 @@ def test_paths_end_with_the_last_row_and_none_reaches_beyond() -> None:
         native.path_squares(orbit.z, np.array([-1]), np.array([3]), 19)
 
 
+@pytest.mark.native
 def test_the_native_code_refuses_shapes_that_do_not_fit() -> None:
     z, one = lorenz(50, 3), np.array([1])
     rows = np.arange(50)

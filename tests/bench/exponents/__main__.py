@@ -7,10 +7,8 @@ With `--hours 0` only the table is printed, of what there is.
 import argparse
 import json
 import random
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,61 +23,9 @@ from tests.bench.exponents.variants import (
     seen_of,
 )
 from tests.bench.journal import keep, kept, say
-from tests.bench.lyapunov.cases import flows
+from tests.bench.known import CACHE, SYSTEMS, known_flows
 
-ROOT = Path(__file__).parents[3]
-CACHE = ROOT / ".bench"
-MEASURED, ORBITS, TRIALS = CACHE / "flows", CACHE / "interval" / "orbits", CACHE / "exponents" / "trials.jsonl"
-BENCH_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
-SYSTEMS = [
-    "Aizawa",
-    "Blasius",
-    "BurkeShaw",
-    "Chen",
-    "Chua",
-    "Finance",
-    "GlycolyticOscillation",
-    "Halvorsen",
-    "HyperBao",
-    "HyperCai",
-    "HyperPang",
-    "HyperQi",
-    "HyperXu",
-    "HyperYan",
-    "HyperYangChen",
-    "ItikBanksTumor",
-    "Laser",
-    "Lorenz",
-    "Lorenz84",
-    "LorenzStenflo",
-    "LuChen",
-    "LuChenCheng",
-    "NewtonLiepnik",
-    "QiChen",
-    "RabinovichFabrikant",
-    "RikitakeDynamo",
-    "Rossler",
-    "Sakarya",
-    "SaltonSea",
-    "ShimizuMorioka",
-    "SprottB",
-    "SprottC",
-    "SprottE",
-    "SprottF",
-    "SprottG",
-    "SprottI",
-    "SprottJerk",
-    "SprottK",
-    "SprottL",
-    "SprottO",
-    "SprottP",
-    "SprottR",
-    "SprottS",
-    "SprottTorus",
-    "VallisElNino",
-    "WangSun",
-    "YuWang",
-]
+TRIALS = CACHE / "exponents" / "trials.jsonl"
 NEAR = 0.2
 FLOSSED = 12
 UPDATES, FEWER_UPDATES = 40_000, 10_000
@@ -118,7 +64,7 @@ EXPERIMENTS = (
 
 def work(part: int, parts: int, hours: float) -> None:
     began = time.monotonic()
-    known = {flow.name: flow for flow in flows(ORBITS)}
+    known = known_flows()
     for experiment, name in [(e, name) for e in EXPERIMENTS for name in e.systems][part::parts]:
         before = {r["variant"] for r in kept(TRIALS) if experiment.holds(r) and r["system"] == name}
         left = [variant for variant in experiment.variants if variant not in before]
@@ -172,8 +118,6 @@ def main() -> None:
     how = parser.parse_args()
     part, parts = (int(word) for word in how.part.split("/"))
     if how.hours:
-        module = ["-m", "tests.bench.interval.orbits"]
-        subprocess.run([BENCH_PYTHON, *module, MEASURED, ORBITS, *SYSTEMS], check=True, cwd=ROOT)
         work(part, parts, how.hours)
     for experiment in EXPERIMENTS:
         for line in table(experiment):

@@ -5,25 +5,20 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from chaos_core.analysis import Analysis
 from chaos_core.errors import ChaosError
 from chaos_core.fitted import Fitted
-from chaos_core.generation import generate
-from chaos_core.metrics import d_h, d_stsp
 from chaos_core.planning import plan
-from chaos_core.selection import settled
 from chaos_core.series import Series
 from chaos_core.skill import exponents_of
 from chaos_core.spec import Spec
 from chaos_core.systems import with_noise
 from chaos_core.training import Trainer, Validated
+from tests.bench.known import SEEN_ROWS, scored
 from tests.bench.lyapunov.cases import Flow
 
 __all__ = ["FLOSSED_VARIANTS", "MAIN_VARIANTS", "NOISY_SYSTEMS", "NOISY_VARIANTS", "attempt", "seen_of"]
 
-SEEN_ROWS = 7000
 SPLIT = {"train": 0.875, "validation": 0.125, "test": 0.0}
 TRAINING = {"sequence_length": 200, "batch_size": 16, "validations": 16, "restarts": 0}
 MATCHING = {"kind": "jacobian_matching", "weight": 0.01}
@@ -85,7 +80,7 @@ def attempt(flow: Flow, analysis: Analysis, variant: str, updates: int, noise: f
     except ChaosError as error:
         return {**record, "failure": error.code, "seconds": time.process_time() - began}
     record |= {"kernel": trainer.kernel, "seconds": round(time.process_time() - began, 1)}
-    return record | {"by_runs": _scored(by_runs, flow), "by_both": _scored(by_both, flow)}
+    return record | {"by_runs": scored(by_runs, flow), "by_both": scored(by_both, flow)}
 
 
 def _chosen(trainer: Trainer, series: Series, analysis: Analysis) -> tuple[Fitted | None, Fitted | None]:
@@ -103,14 +98,3 @@ def _chosen(trainer: Trainer, series: Series, analysis: Analysis) -> tuple[Fitte
         if score < both.score:
             both.score, both.fitted = score, fitted
     return last.fitted, both.fitted
-
-
-def _scored(fitted: Fitted | None, flow: Flow) -> dict[str, Any] | None:
-    if fitted is None:
-        return None
-    unseen = flow.x[SEEN_ROWS:]
-    run = settled(generate(fitted, round(1.25 * len(unseen)), unseen[0]), 0.2)
-    stsp, hellinger = d_stsp(unseen, run), d_h(unseen, run, floor=False)
-    found = exponents_of(fitted, Series(unseen[:2000], flow.dt)).lambda_max
-    ratio = None if found is None or not np.isfinite(found) else found / flow.exponent
-    return {"d_stsp": stsp.value, "floor": stsp.floor, "d_h": hellinger.value, "ratio": ratio}
