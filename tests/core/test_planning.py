@@ -154,3 +154,32 @@ def test_delay_embedded_channels_are_the_units_of_the_cell(chaotic: Analysis) ->
     assert made.observed == 7
     assert made.cell == ClippedShPLRNN(latent=7, hidden=150)
     assert any("delay embedding" in note for note in made.notes)
+
+
+@pytest.mark.native
+def test_a_budget_of_time_decides_the_updates_and_leaves_no_room_for_restarts(chaotic: Analysis) -> None:
+    short, long = (plan(spec(training={"budget_s": seconds}), chaotic) for seconds in (5, 500))
+    assert 40 < long.training.updates / short.training.updates < 400
+    for made in (short, long):
+        training = made.training
+        assert (training.restarts, training.batch_size, training.validations) == (0, 16, 16)
+        assert len(str(training.updates).rstrip("0")) <= 2
+        assert any(f"{training.updates} updates, which take about" in note for note in made.notes)
+
+
+def test_torch_takes_a_budget_too_and_forcing_each_step_takes_longer(chaotic: Analysis) -> None:
+    cell, budget = {"kind": "lem", "latent": 5}, {"budget_s": 100, "sequence_length": 50}
+    schemes = ({"kind": "sparse"}, {"kind": "generalized"})
+    in_segments, step_by_step = (plan(spec(cell=cell, training=budget, forcing=scheme), chaotic) for scheme in schemes)
+    assert in_segments.training.updates == pytest.approx(5 * step_by_step.training.updates, rel=0.1)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_smallest_budget_still_trains(chaotic: Analysis, smoothing: float) -> None:
+    made = plan(spec(cell={"kind": "clipped_shplrnn", "smoothing": smoothing}, training={"budget_s": 1e-9}), chaotic)
+    assert made.training.updates == 100
+
+
+def test_updates_and_a_budget_are_one_too_many(chaotic: Analysis) -> None:
+    with pytest.raises(Inconsistent, match="give one of them"):
+        plan(spec(training={"budget_s": 5, "updates": 100}), chaotic)
