@@ -25,12 +25,12 @@ def analysis(series: Series) -> Analysis:
     return analyse(series)
 
 
-def distance(series: Series, analysis: Analysis, forcing: dict[str, object]) -> tuple[float, float | None]:
+def distance(series: Series, analysis: Analysis, forcing: dict[str, object], seed: int) -> tuple[float, float | None]:
     """D_stsp of one training, and alpha at its end."""
     training = {"updates": 20_000, "sequence_length": 200, "batch_size": 16, "validations": 16, "restarts": 0}
     cell = {"kind": "clipped_shplrnn", "hidden": 50, "smoothing": 0.0}
     words = {"cell": cell, "losses": [], "forcing": forcing, "training": training}
-    trainer = Trainer(series, plan(Spec.model_validate(words), analysis), 0)
+    trainer = Trainer(series, plan(Spec.model_validate(words), analysis), seed)
     try:
         for _ in trainer:
             pass
@@ -43,12 +43,18 @@ def distance(series: Series, analysis: Analysis, forcing: dict[str, object]) -> 
 def test_a_strength_that_follows_the_jacobians_beats_none_and_all(series: Series, analysis: Analysis) -> None:
     """Hess et al. (2023): alpha = 0 explodes, alpha = 1 learns single steps only; in between lies the optimum.
 
-    Measured: 1.20 at alpha 0.089, none dead, full 2.64. The estimate arithmetic_mean came to 1.04 after 8000 updates
-    and to 2.62 after 20 000 (alpha 0.062), so this holds for the default estimate and not for each.
+    Medians of three seeds, since one seed moves by half with the rounding of the kernel (1.20 and 1.70). The estimate
+    arithmetic_mean came to 1.04 after 8000 updates and to 2.62 after 20 000 (alpha 0.062, one seed), so this holds for
+    the default estimate and not for each.
     """
-    none, _ = distance(series, analysis, {"kind": "generalized", "alpha": 0.0})
-    full, _ = distance(series, analysis, {"kind": "generalized", "alpha": 1.0})
-    adaptive, alpha = distance(series, analysis, {"kind": "adaptive_generalized"})
-    print(f"D_stsp {adaptive:.2f} at alpha {alpha:.3f}; none {none:.2f}, full {full:.2f}")
-    assert alpha is not None and 0.0 < alpha < 0.6
-    assert adaptive < 0.5 * min(none, full)
+    schemes = (
+        {"kind": "generalized", "alpha": 0.0},
+        {"kind": "generalized", "alpha": 1.0},
+        {"kind": "adaptive_generalized"},
+    )
+    found = [[distance(series, analysis, scheme, seed) for seed in range(3)] for scheme in schemes]
+    none, full, adaptive = (sorted(value for value, _ in runs) for runs in found)
+    alphas = [alpha for _, alpha in found[-1]]
+    print(f"D_stsp {adaptive} at alpha {alphas}; none {none}, full {full}")
+    assert all(alpha is not None and 0.0 < alpha < 0.6 for alpha in alphas)
+    assert adaptive[1] < 0.5 * min(none[1], full[1])
