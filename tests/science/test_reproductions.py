@@ -30,7 +30,14 @@ def sparse(tau: int, length: int, clip: float | None) -> dict[str, object]:
     return {
         "cell": {"kind": "plrnn", "latent": 30},
         "forcing": {"kind": "sparse", "tau": tau, "anneal_from": None},
-        "training": {"updates": 15_000, "sequence_length": length, "batch_size": 32, "clip_norm": clip},
+        "training": {
+            "updates": 15_000,
+            "sequence_length": length,
+            "batch_size": 32,
+            "clip_norm": clip,
+            "validations": 16,
+            "restarts": 0,
+        },
         "evaluation": {"preset": "chaosrnn"},
     }
 
