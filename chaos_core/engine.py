@@ -11,10 +11,12 @@ import torch
 
 from chaos_core.cells import Cell
 from chaos_core.errors import DeviceUnavailable
-from chaos_core.kernels import SCANS, Kernel, choose
-from chaos_core.kernels.fused import Matching, native_step
+from chaos_core.kernels import Kernel, choose
+from chaos_core.kernels.fused import native_step
+from chaos_core.kernels.scans import SCANS
 from chaos_core.losses import Ground, Pass, mse
 from chaos_core.losses.jacobian import JacobianMatching
+from chaos_core.native.matching import Matching
 from chaos_core.observation import Observation
 from chaos_core.refusal import native_refusal
 from chaos_core.scan import scan_with_gaps

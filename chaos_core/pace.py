@@ -7,30 +7,39 @@ from collections.abc import Sequence
 import numpy as np
 
 from chaos_core.cells import Cell
-from chaos_core.equations import equations_of
 from chaos_core.forcing import Forcing
 from chaos_core.initialise import draw
+from chaos_core.kernels.fused import native_step
 from chaos_core.losses import Loss
 from chaos_core.losses.jacobian import JacobianMatching
 from chaos_core.native.matching import Matching
-from chaos_core.native.step import NativeStep
 from chaos_core.observation import Observation
 
-__all__ = ["updates_within"]
+__all__ = ["native_pace", "updates_within"]
 
 SHARE_OF_UPDATES, LEAST_SHARE = 0.95, 0.4
 OTHER_S = 1.5
 """Free runs that choose the state, and the map of the data's slopes."""
 TRIED_S = 0.05
 AT_ONCE = 4
-SECONDS_IN_SEGMENTS, SECONDS_STEP_BY_STEP = 4e-3, 20e-3
-"""Of an update by torch with windows of 100 rows."""
 POINTS = 256
 LEAST = 100
 
 
-def updates_within(
-    budget_s: float,
+def updates_within(budget_s: float, seconds_per_update: float) -> int:
+    """The number of updates, to two digits, so that a machine at another hour mostly finds the same.
+
+    Args:
+        budget_s: seconds of one core, free runs that choose the state included.
+        seconds_per_update: on this machine.
+    """
+    left = max(SHARE_OF_UPDATES * budget_s - OTHER_S, LEAST_SHARE * budget_s)
+    found = max(float(LEAST), left / seconds_per_update)
+    digit: int = 10 ** (int(math.log10(found)) - 1)
+    return int(found) // digit * digit
+
+
+def native_pace(
     cell: Cell,
     observation: Observation,
     forcing: Forcing,
@@ -39,52 +48,31 @@ def updates_within(
     observed: int,
     sequence_length: int,
     batch_size: int,
-    native: bool,
-) -> int:
-    """The number of updates, to two digits, so that a machine at another hour mostly finds the same.
+) -> float:
+    """Seconds of a native update, tried on random data for a twentieth of a second.
+
+    The quickest of some calls counts, since others may be at work on this machine.
 
     Args:
-        budget_s: seconds of one core, free runs that choose the state included.
         cell, observation, forcing, losses: the parts of the plan.
         observed: N, channels that the cell sees.
         sequence_length, batch_size: T and B.
-        native: whether the native step does it, which is then tried on random data for a twentieth of a second; torch's
-            pace is taken from a table.
     """
-    if native:
-        taken = _tried(cell, observation, forcing, losses, observed, sequence_length, batch_size)
-    else:
-        taken = (SECONDS_IN_SEGMENTS if forcing.whole_state else SECONDS_STEP_BY_STEP) * sequence_length / 100
-    found = max(float(LEAST), max(SHARE_OF_UPDATES * budget_s - OTHER_S, LEAST_SHARE * budget_s) / taken)
-    digit: int = 10 ** (int(math.log10(found)) - 1)
-    return int(found) // digit * digit
-
-
-def _tried(
-    cell: Cell,
-    observation: Observation,
-    forcing: Forcing,
-    losses: Sequence[Loss],
-    observed: int,
-    sequence_length: int,
-    batch_size: int,
-) -> float:
-    """Seconds of an update: the quickest of some calls, since others may be at work on this machine."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((sequence_length + batch_size + 1, observed)).astype(np.float32)
-    equations = equations_of(cell, observation, observed)
     params = draw(cell.parameters() | observation.parameters(cell.latent, observed), rng)
     matched = next((loss for loss in losses if isinstance(loss, JacobianMatching)), None)
-    step = NativeStep(
-        equations,
+    step = native_step(
+        cell,
         x,
         params,
+        observation=observation,
+        losses=losses,
         u=np.zeros((len(x), cell.inputs), np.float32) if cell.inputs else None,
         matching=None if matched is None else _slopes(rng, observed),
-        pulls=[pull for loss in losses for pull in loss.pulls(cell)],
     )
     starts = rng.integers(0, batch_size, (AT_ONCE, batch_size))
-    alpha = forcing.mask(sequence_length, cell.state_size, observed, 1.0, rng)
+    alpha = forcing.mask(sequence_length, cell.state_size, observed, 0.0, rng)
     rows = None if matched is None else rng.integers(0, POINTS, (AT_ONCE, matched.points))
     found, began = math.inf, time.thread_time()
     while time.thread_time() - began < TRIED_S:

@@ -17,7 +17,7 @@ from chaos_core.errors import Inconsistent, SpecTooLarge, TooShort
 from chaos_core.forcing import AnyForcingSpec, Forcing
 from chaos_core.losses import Loss
 from chaos_core.observation import Observation
-from chaos_core.pace import updates_within
+from chaos_core.pace import native_pace, updates_within
 from chaos_core.refusal import native_refusal
 from chaos_core.spec import Device, Evaluation, Interval, Optimiser, Plan, Precision, Schedule, Spec, Split, Training
 
@@ -28,6 +28,8 @@ MOST_PARAMETERS = 5_000_000
 MOST_STATES = 200_000_000
 DECAY = ((15_000, 0.3), (30_000, 0.03), (100_000, 0.01))
 """(updates, last learning rate over first): a short run whose rate decays far stops learning before it is good."""
+SECONDS_IN_SEGMENTS, SECONDS_STEP_BY_STEP = 4e-3, 20e-3
+"""Of an update by torch with windows of 100 rows."""
 BUDGET_BATCH = 16
 """Windows of an update where time is short: more updates do more than smoother ones."""
 SURE = 1.0
@@ -215,7 +217,7 @@ def _training(words: Mapping[str, Any], facts: Facts, tau: int, notes: list[str]
         "dtype": Precision.FLOAT32,
         "device": Device.AUTO,
     }
-    found = Training(**(defaults | dict(words) | {"updates": updates}))
+    found = Training(**(defaults | dict(words) | {"updates": updates, "budget_s": None}))
     if found.sequence_length + 1 > facts.rows:
         raise TooShort(
             f"the training piece has {facts.rows} usable rows; a window takes {found.sequence_length + 1}",
@@ -232,17 +234,20 @@ def _training(words: Mapping[str, Any], facts: Facts, tau: int, notes: list[str]
 def _updates_within(budget: float, words: Mapping[str, Any], facts: Facts, length: int, batch: int) -> int:
     if "updates" in words:
         raise Inconsistent("updates and budget_s both say how long to train: give one of them", setting="budget_s")
-    return updates_within(
-        budget,
+    length = int(words.get("sequence_length", length))
+    if not facts.native:
+        of_100_rows = SECONDS_IN_SEGMENTS if facts.forcing.whole_state else SECONDS_STEP_BY_STEP
+        return updates_within(budget, of_100_rows * length / 100)
+    pace = native_pace(
         facts.cell,
         facts.observation,
         facts.forcing,
         facts.losses,
         observed=facts.observed,
-        sequence_length=int(words.get("sequence_length", length)),
+        sequence_length=length,
         batch_size=int(words.get("batch_size", batch)),
-        native=facts.native,
     )
+    return updates_within(budget, pace)
 
 
 def _window(facts: Facts, tau: int) -> tuple[int, int]:
@@ -254,7 +259,8 @@ def _window(facts: Facts, tau: int) -> tuple[int, int]:
 
 
 def _updates(facts: Facts) -> int:
-    """Tens of seconds on one core: 0.2 to 1.4 ms an update natively, 4 ms in segments, 20 ms step by step."""
+    """Tens of seconds on one core for shallow PLRNNs, minutes for an LSTM: 0.2 to 7 ms an update natively, 4 ms in
+    segments, 20 ms step by step."""
     if not facts.native:
         return 15_000 if facts.forcing.whole_state else 5_000
     if facts.cell.parameter_count() > MANY_PARAMETERS:

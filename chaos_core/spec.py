@@ -94,7 +94,8 @@ class Training(Settings):
     Args:
         updates: optimiser steps in all. The learning rate and the forcing interval follow the share that is done.
         budget_s: seconds of one core that the training shall take, choice of the state included; the plan then has as
-            many updates as fit on this machine, and no restarts. Not beside `updates`.
+            many updates as fit on this machine, and no restarts. A word of the client's alone: not beside `updates`,
+            and null in a plan.
         sequence_length: T, steps of a training window; a window takes T + 1 rows.
         batch_size: B, windows per update, drawn with replacement from all complete windows.
         optimiser, learning_rate, learning_rate_end, schedule: see the enumerations; the rate in [0, 1].

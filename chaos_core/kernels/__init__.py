@@ -1,20 +1,10 @@
 """Chooses what computes the recurrence: native > segments > reference."""
 
-from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import TypeAlias
 
-from torch import Tensor
-
-from chaos_core import scan as reference
-from chaos_core.cells.base import Cell
 from chaos_core.forcing.base import Forcing
-from chaos_core.kernels import segments
-from chaos_core.typing import Floats
 
-__all__ = ["SCANS", "Kernel", "Scan", "choose"]
-
-Scan: TypeAlias = Callable[[Cell, Mapping[str, Tensor], Tensor, Tensor, Floats, Tensor | None], Tensor]
+__all__ = ["Kernel", "choose"]
 
 
 class Kernel(StrEnum):
@@ -23,9 +13,6 @@ class Kernel(StrEnum):
     NATIVE = "native"
     SEGMENTS = "segments"
     REFERENCE = "reference"
-
-
-SCANS: dict[Kernel, Scan] = {Kernel.SEGMENTS: segments.scan, Kernel.REFERENCE: reference.scan}
 
 
 def choose(native_refusal: str | None, forcing: Forcing, *, known: bool = True) -> Kernel:

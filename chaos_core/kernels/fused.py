@@ -1,6 +1,7 @@
 """The native training step for a cell, an observation and the terms of a plan; what it computes: `native.step`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy.typing as npt
@@ -8,13 +9,12 @@ import numpy.typing as npt
 from chaos_core.cells.base import Cell
 from chaos_core.equations import equations_of
 from chaos_core.losses.base import Loss
-from chaos_core.native.matching import Matching
 from chaos_core.native.step import NativeStep
 from chaos_core.observation import IdentityObservation, Observation
 from chaos_core.refusal import step_refusal
 from chaos_core.typing import NumpyParams
 
-__all__ = ["Matching", "NativeStep", "native_step"]
+__all__ = ["native_step"]
 
 ZERO_START = IdentityObservation(hidden_start="zeros")
 
@@ -49,5 +49,5 @@ def native_step(
         raise ValueError(refusal)
     if x.ndim != 2:
         raise ValueError(f"x must be (rows, N), got {x.shape}")
-    pulls = [pull for loss in losses for pull in loss.pulls(cell)]
+    pulls = [replace(pull, weight=loss.weight * pull.weight) for loss in losses for pull in loss.pulls(cell)]
     return NativeStep(equations_of(cell, observation, x.shape[1]), x, params, pulls=pulls, **options)

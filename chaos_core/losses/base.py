@@ -88,7 +88,7 @@ class Loss(BaseModel, ABC, frozen=True, extra="forbid"):
         del cell, observation
 
     def pulls(self, cell: Cell) -> tuple[Pull, ...]:
-        """The whole term, its weight included, where it concerns parameters alone; else nothing.
+        """The term, not yet multiplied by the weight, where it concerns parameters alone; else nothing.
 
         Such a term needs no torch: the native training step takes it as data.
         """
@@ -107,8 +107,8 @@ class Loss(BaseModel, ABC, frozen=True, extra="forbid"):
         return cls(**chosen(partial))
 
 
-def pulling(pulls: Sequence[Pull], weight: float) -> Term:
-    """The term that pulls stand for, divided by the weight that `bind` leaves out."""
+def pulling(pulls: Sequence[Pull]) -> Term:
+    """The sum of pulls as a term."""
 
     def size(pull: Pull, p: Params) -> Tensor:
         away = p[pull.parameter][pull.rows] - pull.target
@@ -118,7 +118,7 @@ def pulling(pulls: Sequence[Pull], weight: float) -> Term:
         return away.square().sum() if pull.form == "squares" else away.abs().sum()
 
     def term(done: Pass) -> Tensor:
-        first, *others = (pull.weight / weight * size(pull, done.p) for pull in pulls)
+        first, *others = (pull.weight * size(pull, done.p) for pull in pulls)
         return sum(others, start=first)
 
     return term

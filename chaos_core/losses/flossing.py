@@ -39,9 +39,9 @@ class Flossing(Loss, frozen=True):
     over 200 steps: a chaotic start went from 1e14 to 5 without that part and to 1e12 with it, a start that falls into
     a fixed point from 1e-45 to 1e-10 without and to 0.1 with it. Towards a target of 0.05, 300 updates of a smooth
     shallow PLRNN brought three starts (-0.37, -0.45, 0.09) to 0.04, 0.05, 0.05 without and -0.06, 0.00, 0.05 with it.
-    Orbits that overflow are left out. In trainings of 10 000 updates on twelve flows the target brought the median error
-    of the exponent from 24 to 16 % for rectifier cells, from 11 to 30 % for smooth ones, and D_stsp from 0.96 to 3.7
-    and from 0.70 to 11 (docs/exponents.md): it does harm there, and `jacobian_matching` does not.
+    Orbits that overflow are left out. In trainings of 10 000 updates on twelve flows the target brought the median
+    error of the exponent from 24 to 16 % for rectifier cells, from 11 to 30 % for smooth ones, and D_stsp from 0.96 to
+    3.7 and from 0.70 to 11 (docs/exponents.md): it does harm there, and `jacobian_matching` does not.
 
     Source: Engelken (2023), Gradient flossing, NeurIPS 36, arXiv:2312.17306, with its code: mean of the squared
         exponents, directions that settle before they count.

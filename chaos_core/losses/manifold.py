@@ -63,9 +63,9 @@ class ManifoldAttractor(Loss, frozen=True):
         rows = slice(0, count) if self.units == "first" else slice(cell.latent - count, cell.latent)
         whole: Literal["squares", "root"] = "squares" if self.form == "powers" else "root"
         form: Literal["squares", "root", "absolute"] = "absolute" if self.order == 1 else whole
-        return tuple(Pull(name, self.weight, form, float(name == "A"), rows) for name in NEEDED)
+        return tuple(Pull(name, form, float(name == "A"), rows) for name in NEEDED)
 
     def bind(self, ground: Ground) -> Term:
         """The sum over the chosen rows of A, W and h."""
         self.check(ground.cell, ground.observation)
-        return pulling(self.pulls(ground.cell), self.weight)
+        return pulling(self.pulls(ground.cell))

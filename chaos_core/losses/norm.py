@@ -35,8 +35,8 @@ class ParameterNorm(Loss, frozen=True):
     def pulls(self, cell: Cell) -> tuple[Pull, ...]:
         """The cell's own parameters."""
         form: Literal["squares", "absolute"] = "squares" if self.order == 2 else "absolute"
-        return tuple(Pull(name, self.weight, form, float(name == "A")) for name in cell.parameters())
+        return tuple(Pull(name, form, float(name == "A")) for name in cell.parameters())
 
     def bind(self, ground: Ground) -> Term:
         """The sum over the cell's own parameters."""
-        return pulling(self.pulls(ground.cell), self.weight)
+        return pulling(self.pulls(ground.cell))

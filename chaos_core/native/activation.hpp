@@ -1,6 +1,6 @@
 // tanh and the logistic function of a vector. No mathematical library is linked, and one that takes a number at a time
-// would be slower than the products around it. Both keep their digits where they are small: the slope of what lies behind
-// a gate that is nearly closed is the gate.
+// would be slower than the products around it. Both keep their digits where they are small: the slope of what lies
+// behind a gate that is nearly closed is the gate.
 //
 //   e^y = 2^n e^r with y = n ln 2 + r, |r| <= ln(2) / 2;  e^r = 1 + p by Taylor's series
 #pragma once
@@ -11,8 +11,8 @@ namespace chaos {
 typedef int32_t IntVector __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
 typedef int64_t LongVector __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
 
-// ROUND: its last bits hold the integer nearest to what is added. HIGH + LOW = ln 2, n * HIGH being exact. SERIES: terms,
-// of which the rest is below rounding. LEAST: e^LEAST is still a normal number.
+// ROUND: its last bits hold the integer nearest to what is added. HIGH + LOW = ln 2, n * HIGH being exact. SERIES:
+// terms, of which the rest is below rounding. LEAST: e^LEAST is still a normal number.
 template <class Real> struct Format;
 template <> struct Format<float> {
   using Bits = IntVector;
@@ -22,7 +22,8 @@ template <> struct Format<float> {
 };
 template <> struct Format<double> {
   using Bits = LongVector;
-  static constexpr double ROUND = 0x1.8p52, HIGH = 0x1.62e42feep-1, LOW = 0x1.a39ef35793c76p-33, LEAST = -708, FLAT = 20;
+  static constexpr double ROUND = 0x1.8p52, HIGH = 0x1.62e42feep-1, LOW = 0x1.a39ef35793c76p-33;
+  static constexpr double LEAST = -708, FLAT = 20;
   static constexpr int MANTISSA = 52, BIAS = 1023, SERIES = 14;
   static constexpr int64_t SIGN = INT64_MIN;
 };

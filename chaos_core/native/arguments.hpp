@@ -1,4 +1,5 @@
-// The arguments of whole training steps, the same for every cell. kernels/arguments.py has the same fields in this order.
+// The arguments of whole training steps, the same for every cell. native/arguments.py has the same fields in this
+// order.
 #pragma once
 #include "optimiser.hpp"
 
@@ -7,8 +8,8 @@ namespace chaos {
 // How channels are read off the state and the state is inferred from channels: see observation.hpp.
 enum Reading : Index { UNITS = 0, STARTED = 1, LINEAR = 2, AFFINE = 3 };
 
-// What pulls parameters begin .. begin + count - 1 towards a target: weight times their squared distances, their absolute
-// distances, or the root of their squared distances.
+// What pulls parameters begin .. begin + count - 1 towards a target: weight times their squared distances, their
+// absolute distances, or the root of their squared distances.
 enum Form : Index { SQUARES = 0, ABSOLUTE = 1, ROOT = 2 };
 struct Pull {
   Index begin, count, form;
@@ -46,7 +47,7 @@ struct StepArguments {
   void *work;                          // as many elements as ..._work_... tells
 };
 
-enum Result : Index { DONE = 0, WINDOW_OUTSIDE = 1, POINT_OUTSIDE = 2 };
+enum Result : Index { DONE = 0, WINDOW_OUTSIDE = 1, POINT_OUTSIDE = 2, UNMATCHED = 3 };
 
 INLINE bool windows_outside(const StepArguments &a) {
   for (Index i = 0; i < a.updates * a.batch; i++)

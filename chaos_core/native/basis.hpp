@@ -89,7 +89,8 @@ template <class Real, bool CLIPPED> struct Dendrites {
 
   Dendrites(const StepArguments &a, const Shape &s, Real *flat, Real *gradient, Arena<Real> &arena)
       : s(s), is_centred(a.centred), alpha(flat), H(flat + s.inner), alpha_gradient(gradient),
-        H_gradient(gradient + s.inner), inside(arena.take(s.state * s.lanes)), back_inside(arena.take(s.state * s.lanes)),
+        H_gradient(gradient + s.inner), inside(arena.take(s.state * s.lanes)),
+        back_inside(arena.take(s.state * s.lanes)),
         sum_alpha(arena.take(s.inner * W)), sum_H(arena.take(s.state * s.inner * W)) {}
   static Index parameters(const StepArguments &a) { return a.inner + a.state * a.inner; }
 

@@ -73,15 +73,15 @@ class Pull:
 
     Args:
         parameter: its name.
-        weight: factor of the term.
         form: "squares", the sum of squared distances; "absolute", the sum of absolute ones; "root", the root of the
             sum of squared ones, whose slope at the target counts as zero.
         target: of every entry.
         rows: which rows; all by default.
+        weight: factor of the term.
     """
 
     parameter: str
-    weight: float
     form: Literal["squares", "absolute", "root"] = "squares"
     target: float = 0.0
     rows: slice = field(default_factory=lambda: slice(None))
+    weight: float = 1.0

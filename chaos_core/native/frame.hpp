@@ -1,6 +1,6 @@
 // A frame of N tangent vectors, the columns of a matrix (N, row), made orthonormal by Householder's reflections as in
-// LAPACK: where directions have become one, or zero, the frame is orthonormal all the same. Gram and Schmidt's way, done
-// only once, was a tenth faster for 20 units.
+// LAPACK: where directions have become one, or zero, the frame is orthonormal all the same. Gram and Schmidt's way,
+// done only once, was a tenth faster for 20 units.
 #pragma once
 #include "tile.hpp"
 

@@ -19,6 +19,7 @@ template <class Real> struct GruCell {
   Real *back_rows;             // lanes of dr, dq, dv
   Real *pulled, *factor_rows_of_W, *factor_from;  // dr, dq, da; dr, dq, dv; z~
 
+  static constexpr bool MATCHES = false;
   static Index factor_rows(const StepArguments &a) { return 7 * a.state; }
   static Index drive_width(const StepArguments &a) { return 3 * a.state; }
 
@@ -61,11 +62,13 @@ template <class Real> struct GruCell {
     for (Index m = 0; m < c.M; m++)
       for (Index lane = 0; lane < lanes; lane += WIDTH<Real>) {
         const Index k = m * lanes + lane, row = m * stride + column + lane, gate = c.M * stride;
-        const Vector<Real> r = load<Real>(keep + k), q = load<Real>(keep + block + k), v = load<Real>(keep + 2 * block + k);
+        const Vector<Real> r = load<Real>(keep + k), q = load<Real>(keep + block + k);
+        const Vector<Real> v = load<Real>(keep + 2 * block + k);
         const Vector<Real> n = load<Real>(keep + 3 * block + k), out = load<Real>(g + k), z = load<Real>(from + k);
         const Vector<Real> da = out * (1 - q) * (1 - n * n), dr = da * v * r * (1 - r), dv = da * r;
         const Vector<Real> dq = out * (z - n) * q * (1 - q);
-        store<Real>(c.pulled + row, dr), store<Real>(c.pulled + gate + row, dq), store<Real>(c.pulled + 2 * gate + row, da);
+        Real *pulled_row = c.pulled + row;
+        store<Real>(pulled_row, dr), store<Real>(pulled_row + gate, dq), store<Real>(pulled_row + 2 * gate, da);
         Real *factor = c.factor_rows_of_W + row;
         store<Real>(factor, dr), store<Real>(factor + gate, dq), store<Real>(factor + 2 * gate, dv);
         Real *back = c.back_rows + k;
@@ -86,7 +89,6 @@ template <class Real> struct GruCell {
   }
 
   void end() {}
-  double match(const StepArguments &, Index) { return 0; }
 };
 
 }  // namespace chaos

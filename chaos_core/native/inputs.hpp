@@ -32,7 +32,8 @@ template <class Real> struct Inputs {
   // The drive of step t; null where there is none.
   const Real *at(Index t) {
     if (!s.inputs) return nullptr;
-    multiply<Real>(packed, width, s.inputs, u + t * s.inputs * s.lanes, s.lanes, [&](Index i, Index lane, Vector<Real> sum) {
+    const Real *row = u + t * s.inputs * s.lanes;
+    multiply<Real>(packed, width, s.inputs, row, s.lanes, [&](Index i, Index lane, Vector<Real> sum) {
       store<Real>(drive + i * s.lanes + lane, sum);
     });
     return drive;

@@ -29,8 +29,8 @@ struct InverseBuffers {
   }
 };
 
-// The inverse of a symmetric positive definite matrix by Gauss-Jordan, which needs no pivots for it; `matrix` is spoilt.
-// A singular one gives inf or NaN, and the training stops there.
+// The inverse of a symmetric positive definite matrix by Gauss-Jordan, which needs no pivots for it; `matrix` is
+// spoilt. A singular one gives inf or NaN, and the training stops there.
 static inline void invert(double *matrix, double *inverse, Index n) {
   for (Index i = 0; i < n; i++)
     for (Index j = 0; j < n; j++) inverse[i * n + j] = i == j;
@@ -65,10 +65,11 @@ static inline void pseudo_inverse_wide(View b, View inverse, Index n, Index m, I
     }
 }
 
-// Turns the gradient of B+, indexed (column of B, row of B) by `g`, into that of B, which it adds to `to` (row, column).
-// S is still in s.gram.
+// Turns the gradient of B+, indexed (column of B, row of B) by `g`, into that of B, which it adds to `to` (row,
+// column). S is still in s.gram.
 template <class Real>
-static void back_through_inverse_wide(View b, View g, Index n, Index m, InverseBuffers s, Real *to, Index row, Index column) {
+static void back_through_inverse_wide(View b, View g, Index n, Index m, InverseBuffers s, Real *to, Index row,
+                                      Index column) {
   for (Index i = 0; i < n; i++)
     for (Index j = 0; j < n; j++) {
       double sum = 0;

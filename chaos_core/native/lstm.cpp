@@ -1,4 +1,5 @@
-// One time step of the LSTM in both directions. The state is [h, c], M units each. Flat parameters: W (4 M, M) | b (4 M).
+// One time step of the LSTM in both directions. The state is [h, c], M units each. Flat parameters:
+//   W (4 M, M) | b (4 M)
 //
 //   i, f, q, o = W h + b;  c' = s(f) c + s(i) tanh(q);  h' = s(o) tanh(c')
 //
@@ -21,6 +22,7 @@ template <class Real> struct LstmCell {
   Real *back_gates;            // lanes
   Real *pulled, *factor_from;
 
+  static constexpr bool MATCHES = false;
   static Index factor_rows(const StepArguments &a) { return 5 * a.latent; }
   static Index drive_width(const StepArguments &a) { return 4 * a.latent; }
 
@@ -86,7 +88,6 @@ template <class Real> struct LstmCell {
   }
 
   void end() {}
-  double match(const StepArguments &, Index) { return 0; }
 };
 
 }  // namespace chaos

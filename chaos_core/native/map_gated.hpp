@@ -133,7 +133,8 @@ struct Lstm {
     add_rows(gates, z, columns, M, 4 * row);
     for (Index i = 0; i < vectors; i++) {
       const Doubles in = logistic<double>(at(gates, i)), kept = logistic<double>(at(gates, vectors + i));
-      const Doubles g = hyperbolic_tangent<double>(at(gates, 2 * vectors + i)), o = logistic<double>(at(gates, 3 * vectors + i));
+      const Doubles g = hyperbolic_tangent<double>(at(gates, 2 * vectors + i));
+      const Doubles o = logistic<double>(at(gates, 3 * vectors + i));
       const Doubles old = at(z + M, i), memory = kept * old + in * g, shown = hyperbolic_tangent<double>(memory);
       put(input, i, in), put(forget, i, kept), put(fresh, i, g), put(output, i, o);
       put(before, i, old), put(seen, i, shown), put(gates, i, memory);

@@ -99,7 +99,8 @@ Vector<Real> Observation<Real>::add_error(const Real *z, const Real *target, con
   const Vector<Real> zero = {};
   multiply<Real>(read, n, m, z, lanes, [&](Index i, Index lane, Vector<Real> sum) {
     const Vector<Real> x = load<Real>(target + i * lanes + lane), away = sum + (bias ? bias[i] : 0) - x;
-    const Vector<Real> counted = gaps ? x == x ? away : zero : away, e = load<Real>(live + lane) > zero ? counted : zero;
+    const Vector<Real> counted = gaps ? x == x ? away : zero : away;
+    const Vector<Real> e = load<Real>(live + lane) > zero ? counted : zero;
     squares += e * e;
     const Vector<Real> whole = gaps ? scale * e + load<Real>(fed + i * lanes + lane) : scale * e;
     store<Real>(error + i * lanes + lane, whole);

@@ -4,8 +4,8 @@
 //   started  x is the first N units; d = (x, L x), L trained
 //   linear   x = B z, d = B+ x, B trained; affine: x = B z + b
 //
-// An entry of x that is missing is taken from the cell's own prediction. So its gradient goes on to the prediction, which
-// is the output of the time step before: `fed` waits for it.
+// An entry of x that is missing is taken from the cell's own prediction. So its gradient goes on to the prediction,
+// which is the output of the time step before: `fed` waits for it.
 #pragma once
 #include "inverse.hpp"
 #include "window.hpp"

@@ -18,6 +18,7 @@ template <class Real, class Basis, bool HOLLOW> struct DiagonalCell {
   Real *phi, *back_phi;                 // lanes
   Real *pulled, *factor_from, *factor_phi;
 
+  static constexpr bool MATCHES = false;
   static Index factor_rows(const StepArguments &a) { return 3 * a.state; }
   static Index drive_width(const StepArguments &a) { return a.state; }
 
@@ -76,7 +77,7 @@ template <class Real, class Basis, bool HOLLOW> struct DiagonalCell {
       }
     });
     if constexpr (!Basis::POINTWISE) {
-      Real *to = before ? before : c.phi;
+      Real *to = before ? before : c.phi;  // the gradients of the basis are wanted even where nothing stands before
       for (Index m = 0; m < M; m++)
         for (Index i = m * lanes; i < (m + 1) * lanes; i += WIDTH<Real>)
           store<Real>(to + i, c.A[m] * load<Real>(g + i));
@@ -95,8 +96,6 @@ template <class Real, class Basis, bool HOLLOW> struct DiagonalCell {
     for (Index m = 0; HOLLOW && m < s.state; m++) W_gradient[m * s.state + m] = 0;
     basis.end();
   }
-
-  double match(const StepArguments &, Index) { return 0; }
 };
 
 }  // namespace chaos

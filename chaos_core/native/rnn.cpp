@@ -14,6 +14,7 @@ template <class Real> struct TanhCell {
   Real *back_inside;           // lanes: da
   Real *pulled, *factor_from;
 
+  static constexpr bool MATCHES = false;
   static Index factor_rows(const StepArguments &a) { return 2 * a.state; }
   static Index drive_width(const StepArguments &a) { return a.state; }
 
@@ -62,7 +63,6 @@ template <class Real> struct TanhCell {
   }
 
   void end() {}
-  double match(const StepArguments &, Index) { return 0; }
 };
 
 }  // namespace chaos

@@ -20,12 +20,13 @@ template <class Real, class Unit> struct ShallowCell {
   Unit unit;
   Shallow<Real> p, gradient;
   bool keep;                            // hidden layer stored for all t
-  Real *hidden, *clipped_units, *back_hidden;  // lanes: u; a; dloss/du
+  Real *hidden, *units, *back_hidden;   // lanes: u; a; dloss/du
   Real *sum_h2;                         // gradient, still spread over the lanes of one vector
   Packed<Real> packed;
   Real *pulled, *factor_from, *factor_units, *factor_hidden;
   MatchBuffers<Real> matching;
 
+  static constexpr bool MATCHES = true;
   static Index factor_rows(const StepArguments &a) { return 2 * (a.state + a.inner); }
   static Index drive_width(const StepArguments &a) { return a.state; }
 
@@ -35,7 +36,7 @@ template <class Real, class Unit> struct ShallowCell {
         matching(a, arena) {
     const Index M = s.state, L = s.inner;
     hidden = arena.take((keep ? s.steps : 1) * L * s.lanes);
-    clipped_units = arena.take(L * s.lanes), back_hidden = clipped_units;  // never needed at the same time
+    units = arena.take(L * s.lanes), back_hidden = units;  // never needed at the same time
     sum_h2 = arena.take(L * W);
     pulled = arena.take(M * s.stride), factor_from = arena.take(M * s.stride);
     factor_units = arena.take(L * s.stride), factor_hidden = arena.take(L * s.stride);
@@ -54,9 +55,9 @@ template <class Real, class Unit> struct ShallowCell {
     Real *u = c.hidden_at(t);
     multiply<Real>(c.packed.W2, c.s.inner, c.s.state, from, lanes, [&](Index j, Index lane, Vector<Real> sum) {
       if (c.keep) store<Real>(u + j * lanes + lane, sum);
-      store<Real>(c.clipped_units + j * lanes + lane, value(c.unit, sum, c.p.h2[j]));
+      store<Real>(c.units + j * lanes + lane, value(c.unit, sum, c.p.h2[j]));
     });
-    multiply<Real>(c.packed.W1, c.s.state, c.s.inner, c.clipped_units, lanes, [&](Index m, Index lane, Vector<Real> sum) {
+    multiply<Real>(c.packed.W1, c.s.state, c.s.inner, c.units, lanes, [&](Index m, Index lane, Vector<Real> sum) {
       const Index i = m * lanes + lane;
       store<Real>(to + i, sum + c.p.A[m] * load<Real>(from + i) + shifted(c.p.h1[m], drive, i));
     });

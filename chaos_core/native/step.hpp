@@ -16,10 +16,11 @@
 //   void add_products(Index count)                     multiplies the `count` pairs of factors that wait
 //   const Real *pulled                                 factor rows with the gradient of what the drive is added to
 //   void end()                                         adds to the gradient what is left
-//   double match(const StepArguments &, update)        Jacobian matching: adds its gradient, returns the penalty
+//   static constexpr bool MATCHES                      whether it has Jacobian matching, and then
+//   double match(const StepArguments &, update)        which adds its gradient and returns the penalty
 //
-// from: z~_t, to: z_{t+1}, g: dloss/dz_{t+1}, before: dloss/dz~_t, written, all [unit][lane]; where nothing stands before
-// the step `before` is null. Factors of the step belong to `column` of their rows.
+// from: z~_t, to: z_{t+1}, g: dloss/dz_{t+1}, before: dloss/dz~_t, written, all [unit][lane]; where nothing stands
+// before the step `before` is null. Factors of the step belong to `column` of their rows.
 #pragma once
 #include "inputs.hpp"
 #include "observation.hpp"
@@ -163,7 +164,7 @@ template <class Real, class Cell> struct Step {
     targets = (double)s.steps * (double)s.observed * (double)s.batch;
     if (gaps) {
       gather(seen, (const Real *)a.seen, s.observed, starts, 0, s.steps + 1, s);
-      chaos::begin(seen, s);
+      fill_first_row(seen, s);
       targets = (double)present_targets(x, s);
     }
     memset(a.gradient, 0, parameters() * sizeof(Real));
@@ -178,7 +179,9 @@ template <class Real, class Cell> struct Step {
     Real *flat = (Real *)a.parameters, *gradient = (Real *)a.gradient;
     alpha = (const Real *)a.masks + a.mask_of[k] * s.steps * s.state;
     const double loss = differentiate(a.starts + k * a.batch);
-    a.penalties[k] = (a.matched ? cell.match(a, k) : 0) + add_pulls(a, flat, gradient);
+    a.penalties[k] = add_pulls(a, flat, gradient);
+    if constexpr (Cell::MATCHES)
+      if (a.matched) a.penalties[k] += cell.match(a, k);
     OptimiserSettings settings = a.optimiser;
     settings.iteration += k, settings.learning_rate = a.rates[k];
     const double length = clip(gradient, parameters(), settings.clip_norm);
@@ -190,6 +193,8 @@ template <class Real, class Cell> struct Step {
 };
 
 template <class Real, template <class> class Cell> static Index train(StepArguments &a) {
+  if (a.points && !Cell<Real>::MATCHES) return UNMATCHED;
+  if (a.updates == 0) return DONE;  // only asked whether it can be done
   if (windows_outside(a)) return WINDOW_OUTSIDE;
   if (points_outside(a)) return POINT_OUTSIDE;
   Step<Real, Cell<Real>> step(a, (Real *)a.work);
@@ -206,8 +211,11 @@ template <class Real, template <class> class Cell> static Index work_elements(co
 }  // namespace chaos
 
 // What the library exports for one kind of cell.
-#define CHAOS_CELL(kind, Cell)                                                                                       \
-  CHAOS_API int64_t chaos_##kind##_step_f32(chaos::StepArguments *a) { return chaos::train<float, Cell>(*a); }         \
-  CHAOS_API int64_t chaos_##kind##_step_f64(chaos::StepArguments *a) { return chaos::train<double, Cell>(*a); }        \
-  CHAOS_API int64_t chaos_##kind##_work_f32(const chaos::StepArguments *a) { return chaos::work_elements<float, Cell>(*a); } \
-  CHAOS_API int64_t chaos_##kind##_work_f64(const chaos::StepArguments *a) { return chaos::work_elements<double, Cell>(*a); }
+#define CHAOS_CELL_OF(kind, suffix, Real, Cell)                                \
+  CHAOS_API int64_t chaos_##kind##_step_##suffix(chaos::StepArguments *a) {       \
+    return chaos::train<Real, Cell>(*a);                                       \
+  }                                                                            \
+  CHAOS_API int64_t chaos_##kind##_work_##suffix(const chaos::StepArguments *a) { \
+    return chaos::work_elements<Real, Cell>(*a);                               \
+  }
+#define CHAOS_CELL(kind, Cell) CHAOS_CELL_OF(kind, f32, float, Cell) CHAOS_CELL_OF(kind, f64, double, Cell)

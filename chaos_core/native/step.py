@@ -26,7 +26,7 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 NO_UPDATE = 0
 SUFFIXES = {"float32": "f32", "float64": "f64"}
 CACHE_LINE_BYTES = 64
-POINT_OUTSIDE = 2
+POINT_OUTSIDE, UNMATCHED = 2, 3
 PLAIN = ("latent", "state", "inner", "observed", "inputs", "smoothing")
 
 
@@ -273,6 +273,8 @@ class NativeStep:
         points, slopes = (np.ascontiguousarray(a, self._flat.dtype) for a in (matching.points, matching.slopes))
         self._arguments.points, self._arguments.match_weight = len(points), matching.weight / matching.scale
         self._hold(match_points=points, match_slopes=slopes)
+        if self._train(ctypes.byref(self._arguments)) == UNMATCHED:
+            raise ValueError(f"cells of kind {self._equations.kind} have no Jacobian matching in native code")
 
     def _pull(self, pulls: Sequence[Pull]) -> None:
         """Pulls and limits as arrays of structures."""

@@ -1,5 +1,5 @@
-// Products for one state at a time. There is no batch to fill the vectors with, so they run along the units (of a state)
-// or along the columns (tangent vectors), and no product needs a sum across a vector.
+// Products for one state at a time. There is no batch to fill the vectors with, so they run along the units (of a
+// state) or along the columns (tangent vectors), and no product needs a sum across a vector.
 //
 // `chaos::run` holds what free runs and their exponents share: names of its own, since templates of the training steps
 // that were called the same would silently be merged with these by the linker.
@@ -105,7 +105,8 @@ template <Way WAY> INLINE void add_rows(const Product &p) {
 }
 
 // to[c] += sum_k factor[k] * right[k, c]. Not inlined: copies in each loop were a third of the library, and no faster.
-static __attribute__((noinline)) void add_rows(double *to, const double *factor, const double *right, Index count, Index columns) {
+static __attribute__((noinline)) void add_rows(double *to, const double *factor, const double *right, Index count,
+                                               Index columns) {
   add_rows<ADD>({to, 0, factor, 1, right, columns, 1, count, columns});
 }
 

@@ -4,8 +4,8 @@
 
 namespace chaos {
 
-// to[t][n][lane] of `count` rows from `first` rows behind each start on. Padding lanes repeat the first window: they must
-// stay finite, and their error is set to zero.
+// to[t][n][lane] of `count` rows from `first` rows behind each start on. Padding lanes repeat the first window: they
+// must stay finite, and their error is set to zero.
 template <class Real>
 static void gather(Real *to, const Real *series, Index width, const Index *starts, Index first, Index count,
                    const Shape &s) {
@@ -17,7 +17,7 @@ static void gather(Real *to, const Real *series, Index width, const Index *start
 }
 
 // A window must start somewhere: entries of its first row that nothing is known of become zero, the mean.
-template <class Real> static void begin(Real *seen, const Shape &s) {
+template <class Real> static void fill_first_row(Real *seen, const Shape &s) {
   for (Index i = 0; i < s.observed * s.lanes; i++)
     if (seen[i] != seen[i]) seen[i] = 0;
 }
@@ -39,8 +39,8 @@ template <class Real> INLINE Reach reach(const Real *alpha, const Shape &s) {
 }
 
 // forced = (1 - alpha) z + alpha d, unit by unit; d has `known` units, the datum of the others is zero. Full and no
-// forcing copy, so that a state that ran away (inf) cannot reach a forced step as 0 * inf = NaN. GAPS: where the datum is
-// NaN the unit keeps its own value.
+// forcing copy, so that a state that ran away (inf) cannot reach a forced step as 0 * inf = NaN. GAPS: where the datum
+// is NaN the unit keeps its own value.
 template <bool GAPS, class Real>
 INLINE void force(Real *forced, const Real *z, const Real *d, Index known, const Real *alpha, const Shape &s) {
   for (Index m = 0; m < s.state; m++) {

@@ -14,9 +14,11 @@ from chaos_core.forcing.identity import Identity
 from chaos_core.forcing.none import NoForcing
 from chaos_core.forcing.sparse import Sparse
 from chaos_core.initialise import draw
-from chaos_core.kernels.fused import Matching, NativeStep, native_step
+from chaos_core.kernels.fused import native_step
 from chaos_core.native import has_step
 from chaos_core.native.loader import FOLDER, Library, cpu_levels, open_library
+from chaos_core.native.matching import Matching
+from chaos_core.native.step import NativeStep
 from chaos_core.observation import AffineObservation, IdentityObservation, LinearObservation, Observation
 from chaos_core.scan import scan_with_gaps
 from chaos_core.typing import Floats, Ints

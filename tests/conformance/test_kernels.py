@@ -9,7 +9,8 @@ import torch
 from chaos_core.forcing import AnyForcing
 from chaos_core.forcing.generalized import Generalized
 from chaos_core.forcing.sparse import Sparse
-from chaos_core.kernels import SCANS, Kernel
+from chaos_core.kernels import Kernel
+from chaos_core.kernels.scans import SCANS
 from chaos_core.scan import scan
 from chaos_core.typing import Floats
 from tests.conformance.kernel_cases import (

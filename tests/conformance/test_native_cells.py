@@ -1,22 +1,24 @@
 """Every cell with a native step equals its twin under every read-out, mask, gap and drive: values and gradients."""
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from chaos_core.cells import CELLS
 from chaos_core.forcing import AnyForcing
 from chaos_core.forcing.generalized import Generalized
 from chaos_core.forcing.none import NoForcing
 from chaos_core.forcing.sparse import Sparse
-from chaos_core.losses import Loss
+from chaos_core.losses import Ground, Loss, Pass
 from chaos_core.losses.manifold import ManifoldAttractor
 from chaos_core.losses.norm import ParameterNorm
+from chaos_core.native.matching import Matching
 from chaos_core.observation import Observation
-from chaos_core.typing import Floats
+from chaos_core.typing import Floats, Params
 from tests.conformance.kernel_cases import (
     LEVELS,
     NATIVE,
@@ -67,7 +69,15 @@ def assert_equals_twin(of: Case, alpha: Floats, losses: Sequence[Loss] = ()) -> 
         assert errors == pytest.approx(dict.fromkeys(params, 0.0), abs=1e-12), level
 
 
-def test_every_cell_but_the_one_of_the_sources_has_a_native_step() -> None:
+def of_parameters(of: Case, term: Loss) -> Callable[[Params], torch.Tensor]:
+    """A term that looks at parameters alone, bound in its torch form."""
+    ground = Ground(of.cell, of.observation, of.x, None, lambda: (of.x, of.x), torch.as_tensor)
+    bound, windows = term.bind(ground), torch.zeros(1, 2, of.sizes.observed)
+    z = torch.zeros(1, 1, of.cell.state_size)
+    return lambda p: bound(Pass(p, windows, None, z, windows[:, 1:], 0.0, np.random.default_rng(0)))
+
+
+def test_every_cell_but_lem_has_a_native_step() -> None:
     assert set(CELLS) - set(NATIVE) == {"lem"}
 
 
@@ -109,9 +119,7 @@ def test_fewer_units_than_channels_take_the_best_fit(observation: Observation) -
 def test_terms_of_the_parameters_add_the_gradient_of_their_torch_form(term: Loss) -> None:
     of = cell_case("plrnn", {}, sizes=SMALL)
     alpha, params = mask(Generalized(alpha=0.3), SMALL), trainable(of.params)
-    done = type("Done", (), {"p": params})()
-    ground = type("Ground", (), {"cell": of.cell, "observation": of.observation})()
-    penalty = term.weight * term.bind(ground)(done)
+    penalty = term.weight * of_parameters(of, term)(params)
     (twin_loss(of, params, alpha) + penalty).backward()
     step = of.step(losses=[term])
     _, gradient = step.loss_and_gradient(of.starts, alpha)
@@ -181,9 +189,15 @@ def test_the_limits_of_a_bounded_cell_are_kept() -> None:
     assert np.abs(step.parameters["A"]).max() <= 0.9999
 
 
-@pytest.mark.parametrize(("u", "observed"), [(None, 3), (np.zeros((400, 3)), 3), (np.zeros((399, 2)), 3)])
-def test_inputs_of_another_shape_are_refused(u: Floats | None, observed: int) -> None:
+@pytest.mark.parametrize("u", [None, np.zeros((400, 3)), np.zeros((399, 2))], ids=["none", "channels", "rows"])
+def test_inputs_of_another_shape_are_refused(u: Floats | None) -> None:
     of = cell_case("plrnn", {}, sizes=SMALL, inputs=2)
     with pytest.raises(ValueError, match="u must be"):
         of.step(u=u)
-    assert of.sizes.observed == observed
+
+
+def test_a_cell_without_native_matching_refuses_points() -> None:
+    of = cell_case("plrnn", {}, sizes=FLAT)
+    points = np.zeros((5, 3))
+    with pytest.raises(ValueError, match="no Jacobian matching in native code"):
+        of.step(matching=Matching(points, np.zeros((5, 3, 3)), 0.1))

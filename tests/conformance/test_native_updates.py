@@ -10,7 +10,7 @@ import torch
 
 from chaos_core.forcing.generalized import Generalized
 from chaos_core.forcing.sparse import Sparse
-from chaos_core.kernels.fused import NativeStep
+from chaos_core.native.step import NativeStep
 from tests.conformance.kernel_cases import (
     ROWS,
     Case,

@@ -14,7 +14,8 @@ from chaos_core.forcing.identity import Identity
 from chaos_core.forcing.none import NoForcing
 from chaos_core.forcing.sparse import Sparse
 from chaos_core.initialise import draw
-from chaos_core.kernels import SCANS, Kernel, choose, segments
+from chaos_core.kernels import Kernel, choose, segments
+from chaos_core.kernels.scans import SCANS
 from chaos_core.observation import LinearObservation
 from chaos_core.scan import scan
 

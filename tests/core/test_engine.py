@@ -5,7 +5,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from chaos_core.analysis import Analysis, analyse
+from chaos_core.analysis import Analysis
 from chaos_core.embedding import Embedding
 from chaos_core.engine import Batch, NativeEngine, TorchEngine, layout, make_engine
 from chaos_core.errors import Collapsed, Exploded, Inconsistent
@@ -17,23 +17,12 @@ from chaos_core.planning import plan
 from chaos_core.series import Series
 from chaos_core.slopes import data_slopes
 from chaos_core.spec import Plan, Spec
-from chaos_core.systems import lorenz63
 from chaos_core.training import Step, Trainer, learning_rate
 from chaos_core.windows import Rows
 
 SMALL = {"updates": 40, "sequence_length": 20, "batch_size": 4, "validations": 2, "restarts": 0}
 CLIPPED = {"kind": "clipped_shplrnn", "hidden": 8}
 PLRNN = {"kind": "plrnn", "latent": 5}
-
-
-@pytest.fixture(scope="module")
-def series() -> Series:
-    return lorenz63(1500)
-
-
-@pytest.fixture(scope="module")
-def analysis(series: Series) -> Analysis:
-    return analyse(series)
 
 
 def made(analysis: Analysis, training: dict[str, object] | None = None, **parts: object) -> Plan:

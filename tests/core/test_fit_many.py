@@ -3,27 +3,16 @@
 import numpy as np
 import pytest
 
-from chaos_core.analysis import Analysis, analyse
+from chaos_core.analysis import Analysis
 from chaos_core.errors import ChaosError, Diverged
 from chaos_core.fitted import Fitted
 from chaos_core.pipeline import fit, fit_many
 from chaos_core.planning import plan
 from chaos_core.series import Series
 from chaos_core.spec import Plan, Spec
-from chaos_core.systems import lorenz63
 from chaos_core.training import Trainer
 
 TRAINING = {"updates": 300, "sequence_length": 20, "batch_size": 4, "validations": 2, "restarts": 0}
-
-
-@pytest.fixture(scope="module")
-def series() -> Series:
-    return lorenz63(1500)
-
-
-@pytest.fixture(scope="module")
-def analysis(series: Series) -> Analysis:
-    return analyse(series)
 
 
 def made(analysis: Analysis, tau: int = 5, **training: object) -> Plan:

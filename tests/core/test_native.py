@@ -1,4 +1,4 @@
-"""The compiled library: which one is taken, when it is refused, free runs, and the state of a training step."""
+"""The compiled library: which one is taken, when it is refused, and the state of a training step."""
 
 import runpy
 import shutil
@@ -13,17 +13,15 @@ import pytest
 from chaos_core import native
 from chaos_core.cells.base import Cell
 from chaos_core.cells.lem import LEM
-from chaos_core.cells.plrnn import PLRNN
 from chaos_core.cells.shplrnn import ClippedShPLRNN
-from chaos_core.equations import free_equations
 from chaos_core.errors import Inconsistent
 from chaos_core.initialise import draw
-from chaos_core.kernels.fused import Matching, native_step
-from chaos_core.native import library, orbit, status
+from chaos_core.kernels.fused import native_step
+from chaos_core.native import library, status
 from chaos_core.native.loader import FOLDER, cpu_levels, open_library
+from chaos_core.native.matching import Matching
 from chaos_core.native.stamp import library_name, source_stamp
-from chaos_core.run import free_run
-from chaos_core.typing import Floats, Ints, NumpyParams
+from chaos_core.typing import Floats, Ints
 
 pytestmark = pytest.mark.native
 
@@ -31,14 +29,6 @@ ROOT = FOLDER.parents[1]
 CELL = ClippedShPLRNN(latent=3, hidden=10)
 DRIVEN = ClippedShPLRNN(latent=3, hidden=10, inputs=1)
 SMOOTH = ClippedShPLRNN(latent=3, hidden=10, smoothing=0.1)
-CELLS: list[Cell] = [
-    CELL,
-    SMOOTH,
-    ClippedShPLRNN(latent=19, hidden=37),
-    ClippedShPLRNN(latent=19, hidden=37, smoothing=0.5),
-    PLRNN(latent=7),
-    PLRNN(latent=1),
-]
 
 
 def parameters(cell: Cell) -> dict[str, Floats]:
@@ -49,10 +39,6 @@ def parameters(cell: Cell) -> dict[str, Floats]:
 
 def series() -> Floats:
     return np.random.default_rng(1).standard_normal((200, 3))
-
-
-def run(cell: Cell, params: NumpyParams, z0: Floats, steps: int) -> Floats | None:
-    return orbit(free_equations(cell), params, z0, steps)
 
 
 def matching(weight: float = 0.1) -> Matching:
@@ -126,66 +112,6 @@ def test_the_build_names_a_platform_that_it_does_not_know(monkeypatch: pytest.Mo
     monkeypatch.setattr(sys, "platform", "plan9")
     with pytest.raises(build["NotBuilt"], match="plan9"):
         build["this_target"]()
-
-
-@pytest.mark.parametrize("cell", CELLS, ids=repr)
-def test_a_native_free_run_equals_the_one_in_numpy(cell: Cell) -> None:
-    params = parameters(cell)
-    z0 = np.random.default_rng(3).standard_normal((4, cell.latent))
-    ours = run(cell, params, z0, 100)
-    assert ours is not None
-    assert np.isfinite(ours).all()
-    np.testing.assert_allclose(ours, free_run(cell, params, z0, 100), rtol=0, atol=1e-12)
-
-
-def test_the_state_of_a_free_run_from_single_precision_weights_is_double() -> None:
-    params = {name: array.astype(np.float32) for name, array in parameters(CELL).items()}
-    ours = orbit(free_equations(CELL), params, np.ones(3), 100)
-    assert ours is not None
-    assert (ours.dtype, ours.shape) == (np.float64, (100, 3))
-    np.testing.assert_allclose(ours, free_run(CELL, params, np.ones(3), 100), rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize("level", cpu_levels())
-def test_a_smooth_free_run_is_the_same_on_every_level_to_rounding(level: str) -> None:
-    active, why = open_library(FOLDER, [level])
-    assert active is not None, why.reason
-    ours = orbit(free_equations(SMOOTH), parameters(SMOOTH), np.ones(3), 50, kernels=active)
-    assert ours is not None
-    np.testing.assert_allclose(ours, free_run(SMOOTH, parameters(SMOOTH), np.ones(3), 50), rtol=0, atol=1e-12)
-
-
-def test_the_diagonal_of_w_takes_no_part_in_a_native_plrnn() -> None:
-    cell = PLRNN(latent=5)
-    params = parameters(cell)
-    other = params | {"W": params["W"] + np.diag(np.arange(1.0, 6.0))}
-    np.testing.assert_array_equal(
-        orbit(free_equations(cell), params, np.ones(5), 50), orbit(free_equations(cell), other, np.ones(5), 50)
-    )
-
-
-def test_a_free_run_that_leaves_all_bounds_shows_inf_and_then_nan() -> None:
-    params = parameters(CELL) | {"A": np.full(3, 1e100)}
-    ours = orbit(free_equations(CELL), params, np.ones((1, 3)), 20)
-    assert ours is not None
-    assert np.isinf(ours).any()
-    assert np.isnan(ours[0, -1]).all()
-
-
-def test_a_free_run_of_no_steps_is_empty() -> None:
-    ours = orbit(free_equations(CELL), parameters(CELL), np.ones((2, 3)), 0)
-    assert ours is not None
-    assert ours.shape == (2, 0, 3)
-
-
-def test_a_kind_without_native_loop_is_left_to_numpy() -> None:
-    assert orbit(free_equations(LEM(latent=3)), {}, np.ones(6), 5) is None
-
-
-@pytest.mark.parametrize(("z0", "steps"), [(np.ones(4), 5), (np.ones((1, 1, 3)), 5), (np.ones(3), -1)])
-def test_a_free_run_refuses_shapes_that_do_not_fit(z0: Floats, steps: int) -> None:
-    with pytest.raises(ValueError, match="z0 must be"):
-        orbit(free_equations(CELL), parameters(CELL), z0, steps)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -7,12 +7,12 @@ from chaos_core.cells.alrnn import ALRNN
 from chaos_core.cells.base import Cell
 from chaos_core.cells.dendplrnn import DendPLRNN
 from chaos_core.cells.gru import GRU
+from chaos_core.cells.lem import LEM
 from chaos_core.cells.lstm import LSTM
 from chaos_core.cells.rnn import RNN
 from chaos_core.cells.shplrnn import ClippedShPLRNN
 from chaos_core.equations import free_equations
 from chaos_core.native import Library, orbit
-from chaos_core.native.loader import FOLDER, cpu_levels, open_library
 from chaos_core.orbits import orbits
 from chaos_core.run import free_run
 from chaos_core.typing import Floats
@@ -21,13 +21,6 @@ from tests.core.native_cells import CELLS, of_size, parameters, starts
 pytestmark = pytest.mark.native
 
 STEPS = 30
-
-
-@pytest.fixture(params=cpu_levels())
-def kernels(request: pytest.FixtureRequest) -> Library:
-    active, why = open_library(FOLDER, [request.param])
-    assert active is not None, why.reason
-    return active
 
 
 def drive(count: int, steps: int) -> Floats:
@@ -176,3 +169,21 @@ def test_a_parameter_of_the_wrong_shape_is_refused(name: str) -> None:
     for wrong in (np.zeros(()), np.zeros((2, 3)), np.zeros((0, 0)), np.zeros(5)):
         with pytest.raises(ValueError, match="parameter"):
             orbit(free_equations(RNN(latent=3)), params | {name: wrong}, np.zeros(3), 5)
+
+
+def test_a_free_run_of_no_steps_is_empty() -> None:
+    cell = GRU(latent=3)
+    ours = orbit(free_equations(cell), parameters(cell), np.ones((2, 3)), 0)
+    assert ours is not None
+    assert ours.shape == (2, 0, 3)
+
+
+def test_a_kind_without_native_loop_is_left_to_numpy() -> None:
+    assert orbit(free_equations(LEM(latent=3)), {}, np.ones(6), 5) is None
+
+
+@pytest.mark.parametrize(("z0", "steps"), [(np.ones(4), 5), (np.ones((1, 1, 3)), 5), (np.ones(3), -1)])
+def test_a_start_or_a_length_that_cannot_be_is_refused(z0: Floats, steps: int) -> None:
+    cell = GRU(latent=3)
+    with pytest.raises(ValueError, match="z0 must be"):
+        orbit(free_equations(cell), parameters(cell), z0, steps)

@@ -19,7 +19,6 @@ from chaos_core.equations import free_equations
 from chaos_core.errors import BadShape, Inconsistent
 from chaos_core.lyapunov.spectrum import Spectrum, cell_spectrum, lyapunov_spectrum
 from chaos_core.native import Library, walk
-from chaos_core.native.loader import FOLDER, cpu_levels, open_library
 from chaos_core.typing import Floats, NumpyParams
 from tests.core.native_cells import CELLS, of_size, parameters, starts
 
@@ -27,13 +26,6 @@ pytestmark = pytest.mark.native
 
 LIMIT = 1e6
 RUNS = 8
-
-
-@pytest.fixture(params=cpu_levels())
-def kernels(request: pytest.FixtureRequest) -> Library:
-    active, why = open_library(FOLDER, [request.param])
-    assert active is not None, why.reason
-    return active
 
 
 def maps(cell: Cell, params: NumpyParams) -> tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]:

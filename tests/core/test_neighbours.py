@@ -10,16 +10,8 @@ from chaos_core.lyapunov import tree
 from chaos_core.lyapunov.neighbours import Orbit, log_distances, near, nearest
 from chaos_core.native import Library, library, use
 from chaos_core.native import neighbours as native
-from chaos_core.native.loader import FOLDER, cpu_levels, open_library
 from chaos_core.systems import henon, lorenz63, with_noise
 from chaos_core.typing import Floats, Ints
-
-
-@pytest.fixture(params=cpu_levels())
-def kernels(request: pytest.FixtureRequest) -> Library:
-    found, status = open_library(FOLDER, [request.param])
-    assert found is not None, status.reason
-    return found
 
 
 @pytest.fixture

@@ -36,16 +36,6 @@ def no_slopes() -> tuple[np.ndarray, np.ndarray]:
     raise AssertionError("nothing asked for the Jacobians of the data")
 
 
-@pytest.fixture(scope="module")
-def series() -> Series:
-    return lorenz63(1500)
-
-
-@pytest.fixture(scope="module")
-def analysis(series: Series) -> Analysis:
-    return analyse(series)
-
-
 def made(analysis: Analysis, words: dict[str, object], **training: object) -> Plan:
     part = {**words["training"], **training}
     return plan(Spec.model_validate({**words, "training": part}), analysis)

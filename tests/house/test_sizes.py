@@ -7,6 +7,7 @@ from tests.house.tree import PACKAGES, ROOT, body_lines, functions, name, parsed
 
 FILE_LINES = 400
 FUNCTION_LINES = 60
+LINE_LENGTH = 120
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools"}
 
 
@@ -20,6 +21,17 @@ def test_no_native_source_is_longer_than_400_lines() -> None:
     native = [*(ROOT / "chaos_core" / "native").glob("*.[ch]pp")]
     assert native
     assert [name(path) for path in native if len(path.read_text().splitlines()) > FILE_LINES] == []
+
+
+def test_no_line_of_native_source_is_longer_than_120_characters() -> None:
+    native = [*(ROOT / "chaos_core" / "native").glob("*.[ch]pp")]
+    long = [
+        f"{name(path)}:{number}"
+        for path in native
+        for number, line in enumerate(path.read_text().splitlines(), start=1)
+        if len(line) > LINE_LENGTH
+    ]
+    assert long == []
 
 
 def test_no_function_body_is_longer_than_60_lines() -> None:
