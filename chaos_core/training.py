@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -32,7 +32,9 @@ __all__ = ["Step", "Trainer", "Validated", "learning_rate"]
 REPORTS = 1000
 QUIET_S = 0.25
 CALL_S = 0.05
+"""What a call into native code should take: long enough to cost nothing, short enough to be broken off."""
 MASK_ENTRIES = 4_000_000
+"""Of all masks of a call together, 16 to 32 MB."""
 GOOD_SCORE, GOOD_FLOORS = 0.85, 2.5
 LATE_FROM = 0.75
 
@@ -133,7 +135,7 @@ class Trainer:
 
     def __iter__(self) -> Iterator[Step | Validated]:
         training = self.plan.training
-        stride, spoken = math.ceil(training.updates / REPORTS), time.monotonic()
+        stride, spoken = self._stride, time.monotonic()
         judged_at = {round(training.updates * (i + 1) / training.validations) for i in range(training.validations)}
         while True:
             if self._done in judged_at and self._judged < self.update:
@@ -142,16 +144,24 @@ class Trainer:
                 if self._is_enough():
                     break
                 self._start_again()
-            target = min([at for at in judged_at if at > self._done], default=training.updates)
-            step = self._advance(
-                1 if self._done == 0 else min(target, (self._done // stride + 1) * stride) - self._done
-            )
+            step = self._advance(self._until_a_word(judged_at))
             quiet = time.monotonic() - spoken > QUIET_S
             if self._done in judged_at or self._done % stride == 0 or self._done == 1 or quiet:
                 yield step
                 spoken = time.monotonic()
         if self._best is None:
             raise self._dead()
+
+    @property
+    def _stride(self) -> int:
+        return math.ceil(self.plan.training.updates / REPORTS)
+
+    def _until_a_word(self, judged_at: Collection[int]) -> int:
+        """Updates until the next event: the first update alone, so that a reader sees at once that it runs."""
+        if self._done == 0:
+            return 1
+        judged = min([at for at in judged_at if at > self._done], default=self.plan.training.updates)
+        return min(judged, (self._done // self._stride + 1) * self._stride) - self._done
 
     @property
     def _done(self) -> int:

@@ -1,4 +1,4 @@
-"""Sixteen small trainings: one after the other on one core, side by side in threads on two, in one call on two."""
+"""Sixteen small trainings: one after the other on one core, and side by side in threads on two, as `fit_many` does."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["lines", "measured"]
 
 CASE = CLIPPED[0]
 MODELS, CORES, UPDATES = 16, 2, 32
-ALONE, THREADS, ONE_CALL = "one by one, one core", f"in threads, {CORES} cores", f"in one call, {CORES} cores"
+ALONE, THREADS = "one by one, one core", f"in threads, {CORES} cores"
 
 
 def measured(rounds: int) -> Json:
@@ -25,9 +25,9 @@ def measured(rounds: int) -> Json:
     if len(models) < MODELS:
         return known | {"refusal": made[0], "ms": {}, "ratios": {}}
     with ThreadPoolExecutor(CORES) as pool:
-        ways = {ALONE: _one_by_one(models), THREADS: _in_threads(models, pool), ONE_CALL: _in_one_call(models)}
-        timed = alternate({name: call for name, call in ways.items() if call is not None}, rounds)
-    ratios = {f"{ALONE} / {name}": ratio(timed[ALONE], seconds) for name, seconds in timed.items() if name != ALONE}
+        ways = {ALONE: _one_by_one(models), THREADS: _in_threads(models, pool)}
+        timed = alternate(ways, rounds)
+    ratios = {f"{ALONE} / {THREADS}": ratio(timed[ALONE], timed[THREADS])}
     times = {name: median_ms(seconds) for name, seconds in timed.items()}
     return known | {"refusal": None, "ms": times, "ratios": ratios}
 
@@ -47,17 +47,11 @@ def _in_threads(models: Sequence[NativeStep], pool: ThreadPoolExecutor) -> Calla
     return lambda: list(pool.map(lambda step: in_turn(step, CASE, batches), models))
 
 
-def _in_one_call(models: Sequence[NativeStep]) -> Callable[[], object] | None:
-    """The same updates by all cores in one native call; None, since chaos_core has no such call yet: it goes here."""
-    del models
-    return None
-
-
 def lines(found: Json) -> Iterator[str]:
     """A table."""
     what = f"{found['models']} models of {found['name']}, {found['updates']} updates each"
     yield f"| {what} | ms | faster |\n|---|---|---|"
-    for way in (ALONE, THREADS, ONE_CALL):
+    for way in (ALONE, THREADS):
         took = f"{found['ms'][way]:.3g}" if way in found["ms"] else "none"
         yield f"| {way} | {took} | {'' if way == ALONE else shown(found['ratios'].get(f'{ALONE} / {way}'))} |"
     if found["refusal"]:

@@ -11,7 +11,7 @@ from chaos_core.lyapunov.spectrum import cell_spectrum
 from chaos_core.typing import Floats
 from tests.bench.speed.cases import Case
 from tests.bench.speed.runs import NARROW
-from tests.bench.speed.timing import Json, alternate, median_ms, ratio, shown
+from tests.bench.speed.timing import Json, beside_a_loop, shown
 
 __all__ = ["lines", "measured", "ours", "theirs"]
 
@@ -22,18 +22,10 @@ SHARE = 10
 
 def measured(rounds: int) -> list[Json]:
     """One record for each case."""
-    return [_record(case, rounds) for case in NARROW]
-
-
-def _record(case: Case, rounds: int) -> Json:
-    timed = alternate({"loop": theirs(case, STEPS // SHARE), "ours": ours(case, STEPS)}, rounds)
-    timed["loop"] *= SHARE
-    return {
-        "name": case.name,
-        "steps": STEPS,
-        "ms": {name: median_ms(seconds) for name, seconds in timed.items()},
-        "ratios": {"loop / ours": ratio(timed["loop"], timed["ours"])},
-    }
+    return [
+        beside_a_loop(case.name, theirs(case, STEPS // SHARE), ours(case, STEPS), STEPS, SHARE, rounds)
+        for case in NARROW
+    ]
 
 
 def ours(case: Case, steps: int, burn_in: int = 0) -> Callable[[], Floats]:

@@ -12,7 +12,17 @@ import torch
 
 from chaos_core.typing import Floats
 
-__all__ = ["LARGEST_SPREAD", "Json", "Rounds", "alternate", "median_ms", "ratio", "shown", "square_product"]
+__all__ = [
+    "LARGEST_SPREAD",
+    "Json",
+    "Rounds",
+    "alternate",
+    "beside_a_loop",
+    "median_ms",
+    "ratio",
+    "shown",
+    "square_product",
+]
 
 Json: TypeAlias = dict[str, Any]
 Rounds: TypeAlias = dict[str, Floats]
@@ -73,6 +83,20 @@ def shown(found: Json | None) -> str:
 
 def _digits(value: float) -> str:
     return f"{value:.{max(0, 2 - math.floor(math.log10(value)))}f}"
+
+
+def beside_a_loop(
+    name: str, loop: Callable[[], object], ours: Callable[[], object], steps: int, share: int, rounds: int
+) -> Json:
+    """A record of `steps` steps of ours beside a loop in torch that does a `share`-th of them."""
+    timed = alternate({"loop": loop, "ours": ours}, rounds)
+    timed["loop"] *= share
+    return {
+        "name": name,
+        "steps": steps,
+        "ms": {way: median_ms(seconds) for way, seconds in timed.items()},
+        "ratios": {"loop / ours": ratio(timed["loop"], timed["ours"])},
+    }
 
 
 def square_product() -> tuple[Callable[[], object], float]:
