@@ -9,8 +9,7 @@ from chaos_core.embedding import delay_embed
 from chaos_core.fitted import Fitted
 from chaos_core.lyapunov.spectrum import Spectrum, cell_spectrum
 from chaos_core.metrics import Score, lambda_ratio, prediction_error, valid_prediction_time
-from chaos_core.orbits import orbits
-from chaos_core.run import predict_ahead
+from chaos_core.orbits import forecasts, orbits
 from chaos_core.series import Series
 from chaos_core.typing import Floats, Ints
 
@@ -41,11 +40,11 @@ def error_ahead(fitted: Fitted, piece: Series, steps: int, preset: str) -> Score
     x, lost = piece.x, fitted.embedding.rows_lost
     states = delay_embed(fitted.scaling.apply(x), fitted.embedding)
     true, u = x[lost:], fitted.drive(piece.inputs[lost:] if fitted.cell.inputs else None)
-    forecasts = np.full_like(true, np.nan)
+    predicted = np.full_like(true, np.nan)
     if len(true) > steps:
-        ahead = predict_ahead(fitted.cell, fitted.observation, fitted.params, states, steps, u)
-        forecasts[steps:] = fitted.scaling.undo(ahead[:, : x.shape[1]])
-    return prediction_error(true, forecasts, n=steps, preset=preset)
+        ahead = forecasts(fitted.cell, fitted.observation, fitted.params, states, steps, u)
+        predicted[steps:] = fitted.scaling.undo(ahead[:, : x.shape[1]])
+    return prediction_error(true, predicted, n=steps, preset=preset)
 
 
 def valid_time(fitted: Fitted, piece: Series, preset: str) -> Score:
@@ -71,18 +70,18 @@ def valid_time(fitted: Fitted, piece: Series, preset: str) -> Score:
         return Score(value=None, floor=None, reason=f"{len(states)} states leave no forecast of {steps} steps")
     places = np.linspace(0, len(states) - 1 - steps, min(FORECASTS, len(states) - steps)).astype(np.int64)
     rows = fitted.embedding.rows_lost + 1 + places
-    forecasts, spread = _forecasts(fitted, piece, states[places], rows, steps), piece.x.std(axis=0)
+    runs, spread = _runs(fitted, piece, states[places], rows, steps), piece.x.std(axis=0)
     found = [
         valid_prediction_time(
             piece.x[row : row + steps],
-            forecast,
+            run,
             lambda_max_per_step=exponent,
             error="nrmse",
             spread=spread,
             preset=preset,
             floor=False,
         )
-        for row, forecast in zip(rows, forecasts, strict=True)
+        for row, run in zip(rows, runs, strict=True)
     ]
     values = [score.value for score in found if score.value is not None]
     if not values:
@@ -100,7 +99,7 @@ def valid_time(fitted: Fitted, piece: Series, preset: str) -> Score:
     return Score(value=float(np.mean(values)), floor=None, detail=detail)
 
 
-def _forecasts(fitted: Fitted, piece: Series, states: Floats, rows: Ints, steps: int) -> Floats:
+def _runs(fitted: Fitted, piece: Series, states: Floats, rows: Ints, steps: int) -> Floats:
     """(K, steps, N) free runs in data units; run k gives rows[k], rows[k] + 1, ..."""
     p = as_arrays(fitted.params)
     u = fitted.drive(piece.inputs[rows[:, None] + np.arange(steps)] if fitted.cell.inputs else None)

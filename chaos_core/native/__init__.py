@@ -7,9 +7,9 @@ docs/kernels.md tells how to add one. Nothing here knows cells, torch or pydanti
 
 from chaos_core.native.equations import Equations
 from chaos_core.native.loader import Library, library, status, use
-from chaos_core.native.orbit import orbit
+from chaos_core.native.orbit import has_orbit, orbit
 from chaos_core.native.spectrum import walk
 from chaos_core.native.status import KernelStatus
 from chaos_core.native.step import has_step
 
-__all__ = ["Equations", "KernelStatus", "Library", "has_step", "library", "orbit", "status", "use", "walk"]
+__all__ = ["Equations", "KernelStatus", "Library", "has_orbit", "has_step", "library", "orbit", "status", "use", "walk"]

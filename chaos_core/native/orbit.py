@@ -10,7 +10,7 @@ from chaos_core.native.loader import Library, library
 from chaos_core.native.map import CELL_FIELDS, addresses, call, native_map
 from chaos_core.typing import Floats, NumpyParams
 
-__all__ = ["orbit"]
+__all__ = ["has_orbit", "orbit"]
 
 
 class _Arguments(ctypes.Structure):
@@ -21,6 +21,12 @@ class _Arguments(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("starts", "steps", "drive")),
         *((name, ctypes.c_void_p) for name in ("z0", "s", "z", "work")),
     )
+
+
+def has_orbit(kind: str) -> bool:
+    """Whether the library of this process has free runs for a kind of cell."""
+    active = library()
+    return active is not None and active.has(f"chaos_{kind}_orbit")
 
 
 def orbit(

@@ -1,6 +1,7 @@
 """Flows whose exponents are known, and how a trained model is scored on one."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ from chaos_core.series import Series
 from chaos_core.skill import exponents_of
 from tests.bench.lyapunov.cases import Flow, flows
 
-__all__ = ["CACHE", "SEEN_ROWS", "SYSTEMS", "known_flows", "scored"]
+__all__ = ["CACHE", "SEEN_ROWS", "SYSTEMS", "known_flows", "long_orbits", "scored"]
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / ".bench"
-MEASURED, ORBITS = CACHE / "flows", CACHE / "interval" / "orbits"
+MEASURED, ORBITS = CACHE / "flows", CACHE / "orbits"
 BENCH_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 SEEN_ROWS = 7000
 SYSTEMS = [
@@ -72,11 +73,16 @@ SYSTEMS = [
 ]
 
 
-def known_flows() -> dict[str, Flow]:
-    """By name; orbits of 30 000 rows that are not there yet are made, which takes minutes."""
-    module = ["-m", "tests.bench.interval.orbits"]
-    subprocess.run([BENCH_PYTHON, *module, MEASURED, ORBITS, *SYSTEMS], check=True, cwd=ROOT)
-    return {flow.name: flow for flow in flows(ORBITS) if flow.name in SYSTEMS}
+def long_orbits(rows: int, names: Sequence[str]) -> dict[str, Flow]:
+    """By name; orbits of so many rows that are not there yet are made, which takes minutes."""
+    folder, module = ORBITS / str(rows), ["-m", "tests.bench.interval.orbits"]
+    subprocess.run([BENCH_PYTHON, *module, MEASURED, folder, str(rows), *names], check=True, cwd=ROOT)
+    return {flow.name: flow for flow in flows(folder) if flow.name in names}
+
+
+def known_flows(unseen: int = 23_000) -> dict[str, Flow]:
+    """`SYSTEMS` by name: 7000 rows to be seen, and so many more."""
+    return long_orbits(SEEN_ROWS + unseen, SYSTEMS)
 
 
 def scored(fitted: Fitted | None, flow: Flow) -> dict[str, Any] | None:

@@ -13,8 +13,9 @@ from chaos_core.cells.rnn import RNN
 from chaos_core.cells.shplrnn import ClippedShPLRNN
 from chaos_core.equations import free_equations
 from chaos_core.native import Library, orbit
-from chaos_core.orbits import orbits
-from chaos_core.run import free_run
+from chaos_core.observation import LinearObservation
+from chaos_core.orbits import forecasts, orbits
+from chaos_core.run import free_run, predict_ahead
 from chaos_core.typing import Floats
 from tests.core.native_cells import CELLS, of_size, parameters, starts
 
@@ -187,3 +188,17 @@ def test_a_start_or_a_length_that_cannot_be_is_refused(z0: Floats, steps: int) -
     cell = GRU(latent=3)
     with pytest.raises(ValueError, match="z0 must be"):
         orbit(free_equations(cell), parameters(cell), z0, steps)
+
+
+@pytest.mark.parametrize("driven", [False, True], ids=["undriven", "driven"])
+@pytest.mark.parametrize("cell", of_size(5), ids=repr)
+def test_forecasts_from_every_row_equal_those_in_numpy(
+    cell: Cell, driven: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chaos_core.orbits.NUMBERS_AT_ONCE", 100)
+    rng, observation = np.random.default_rng(7), LinearObservation()
+    params = parameters(cell) | {"B": rng.standard_normal((3, 5))}
+    x, u = rng.standard_normal((40, 3)), rng.standard_normal((40, 2)) if driven else None
+    ours = forecasts(cell, observation, params, x, 6, u)
+    close(ours, predict_ahead(cell, observation, params, x, 6, u))
+    assert forecasts(cell, observation, params, x[:6], 6, None if u is None else u[:6]).shape == (0, 3)

@@ -5,28 +5,23 @@ Each trial is a line of .bench/interval/trials.jsonl, and none is made twice: a 
 """
 
 import argparse
-import subprocess
 import time
-from pathlib import Path
 from typing import Any
 
 from tests.bench.interval.tables import Done, tables
 from tests.bench.interval.trials import SCOPES, Trial, Workshop, trials
 from tests.bench.journal import keep, kept, say
-from tests.bench.lyapunov.cases import Flow, flows
+from tests.bench.known import CACHE, long_orbits
+from tests.bench.lyapunov.cases import Flow
 
-ROOT = Path(__file__).parents[3]
-CACHE = ROOT / ".bench"
-MEASURED, ORBITS, TRIALS = CACHE / "flows", CACHE / "interval" / "orbits", CACHE / "interval" / "trials.jsonl"
-BENCH_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
+TRIALS = CACHE / "interval" / "trials.jsonl"
+ORBIT_ROWS = 30_000
 GROUPS = ("fitted", "held_out")
 
 
 def orbits() -> dict[str, Flow]:
     names = dict.fromkeys(name for scope in SCOPES.values() for group in GROUPS for name in getattr(scope, group))
-    module = ["-m", "tests.bench.interval.orbits"]
-    subprocess.run([BENCH_PYTHON, *module, MEASURED, ORBITS, *names], check=True, cwd=ROOT)
-    return {flow.name: flow for flow in flows(ORBITS)}
+    return long_orbits(ORBIT_ROWS, list(names))
 
 
 def done() -> Done:
