@@ -1,5 +1,6 @@
 """What does one update of the parameters: the native step, or torch with one of the scans."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,9 +12,9 @@ import torch
 
 from chaos_core.cells import Cell
 from chaos_core.errors import DeviceUnavailable
-from chaos_core.kernels import Kernel, choose
+from chaos_core.kernels import Kernel, choose, gpu
 from chaos_core.kernels.fused import native_step
-from chaos_core.kernels.scans import SCANS
+from chaos_core.kernels.scans import scan_on
 from chaos_core.losses import Ground, Pass, mse
 from chaos_core.losses.jacobian import JacobianMatching
 from chaos_core.native.matching import Matching
@@ -25,6 +26,8 @@ from chaos_core.typing import Floats, Ints, NumpyParams, Param
 from chaos_core.windows import Rows
 
 __all__ = ["Batch", "Engine", "NativeEngine", "TorchEngine", "layout", "make_engine"]
+
+log = logging.getLogger(__name__)
 
 Array = npt.NDArray[Any]
 DataSlopes: TypeAlias = Callable[[], tuple[Floats, Floats]]
@@ -148,6 +151,7 @@ class TorchEngine(Engine):
         slopes: DataSlopes,
     ) -> None:
         self.kernel, self.device, self._plan = kernel, device, plan
+        self._scan = scan_on(device, kernel)
         self._dtype = getattr(torch, plan.training.dtype.value)
         self._x = self._tensor(np.nan_to_num(rows.seen))
         self._present = None if rows.complete else torch.as_tensor(rows.present, device=device)
@@ -195,7 +199,7 @@ class TorchEngine(Engine):
         if self._plan.forcing.target == "zero":
             d = torch.zeros_like(d)
         if self._known is None or self._plan.forcing.target == "zero":
-            z = SCANS[self.kernel](cell, p, d[:, 0], d, batch.alpha, s)
+            z = self._scan(cell, p, d[:, 0], d, batch.alpha, s)
         else:
             z = scan_with_gaps(cell, observation, p, seen, self._known[rows[:, :-1]], batch.alpha, s)
         predicted = observation.predict(p, z, x.shape[2])
@@ -261,7 +265,10 @@ def make_engine(plan: Plan, rows: Rows, params: NumpyParams, slopes: DataSlopes)
     refusal = native_refusal(*parts, observed=rows.x.shape[1], input_noise=noise)
     if device != "cpu":
         refusal = "the native step runs on the CPU"
-    kernel = choose(refusal, plan.forcing, known=rows.bridged)
+    gpu_refusal = gpu.refusal(plan.cell, plan.training.dtype.value, device)
+    if device != "cpu" and gpu_refusal is not None:
+        log.warning("the fused scan is not used: %s", gpu_refusal)
+    kernel = choose(refusal, plan.forcing, known=rows.bridged, gpu_refusal=gpu_refusal)
     if kernel is Kernel.NATIVE:
         return NativeEngine(plan, rows, params, slopes)
     return TorchEngine(plan, rows, params, kernel, device, slopes)

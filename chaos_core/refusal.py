@@ -1,20 +1,25 @@
-"""Why the native training step cannot do a training; known without torch, so that a plan can reckon with it."""
+"""Why the native training step, or the fused scan of a GPU, cannot do a training; known without torch, for the plan."""
 
 from collections.abc import Sequence
 
 from chaos_core import native
 from chaos_core.cells import Cell
+from chaos_core.cells.dendplrnn import ClippedDendPLRNN, DendPLRNN
+from chaos_core.cells.plrnn import PLRNN, MeanCentredPLRNN
 from chaos_core.cells.shplrnn import ClippedShPLRNN, ShPLRNN
 from chaos_core.forcing import Forcing
 from chaos_core.losses import Loss
 from chaos_core.losses.jacobian import JacobianMatching
 from chaos_core.observation import AffineObservation, IdentityObservation, LinearObservation, Observation
 
-__all__ = ["native_refusal", "step_refusal"]
+__all__ = ["native_refusal", "scan_refusal", "step_refusal"]
 
 MATCHED = ShPLRNN, ClippedShPLRNN
 READ_OUTS = AffineObservation, IdentityObservation, LinearObservation
 DTYPES = ("float32", "float64")
+WITH_HIDDEN_LAYER = ShPLRNN, ClippedShPLRNN, PLRNN, MeanCentredPLRNN, DendPLRNN, ClippedDendPLRNN
+MOST_LATENT = 128
+"""Of the fused scan: a state, its gradient and a tile of the weights have to stay within one multiprocessor."""
 
 
 def native_refusal(
@@ -64,6 +69,20 @@ def step_refusal(
     if observed is not None:
         observation.parameters(cell.latent, observed)
     return None if dtype in DTYPES else f"the native training step knows {' and '.join(DTYPES)}, not {dtype}"
+
+
+def scan_refusal(cell: Cell, dtype: str) -> str | None:
+    """Why the fused scan of a GPU does not know this cell, or None where it does; any mask and any drive is computed.
+
+    Args:
+        cell: shallow PLRNNs, and the PLRNNs that can be written as one.
+        dtype: float32 only: GPUs for training do float64 at a fraction of the speed.
+    """
+    if not isinstance(cell, WITH_HIDDEN_LAYER):
+        return f"the fused scan knows no {type(cell).__name__}"
+    if cell.latent > MOST_LATENT:
+        return f"the fused scan takes up to {MOST_LATENT} latent units, not {cell.latent}"
+    return None if dtype == "float32" else f"the fused scan knows float32, not {dtype}"
 
 
 def _known(losses: Sequence[Loss], cell: Cell, observation: Observation, observed: int) -> bool:

@@ -125,7 +125,7 @@ class Trainer:
 
     @property
     def kernel(self) -> str:
-        """What computes the recurrence: native, segments or reference."""
+        """What computes the recurrence: native, gpu, segments or reference."""
         return self._engine.kernel.value
 
     @property

@@ -40,7 +40,10 @@ SUITES: dict[str, tuple[int, tuple[str, ...]]] = {
     "systems": (len(SYSTEMS), ("core/test_systems.py", "core/test_system_exponents.py")),
     "kernels": (
         len(Kernel),
-        tuple(f"conformance/test_{name}.py" for name in ("kernels", "native_cells", "native_updates", "scan")),
+        (
+            *(f"conformance/test_{name}.py" for name in ("kernels", "native_cells", "native_updates", "scan")),
+            "gpu/test_fused_scan.py",
+        ),
     ),
 }
 

@@ -14,7 +14,9 @@ from chaos_core.forcing.identity import Identity
 from chaos_core.forcing.none import NoForcing
 from chaos_core.forcing.sparse import Sparse
 from chaos_core.initialise import draw
+from chaos_core.kernels import Kernel
 from chaos_core.kernels.fused import native_step
+from chaos_core.kernels.scans import SCANS
 from chaos_core.native import has_step
 from chaos_core.native.loader import FOLDER, Library, cpu_levels, open_library
 from chaos_core.native.matching import Matching
@@ -75,6 +77,9 @@ class Case:
         words = own | options
         return native_step(self.cell, self.x, self.params, **words)
 
+
+ON_ANY_MACHINE = [kernel for kernel in SCANS if kernel is not Kernel.GPU]
+"""The scans that these tests compare; that of a GPU has its own, `tests/gpu`."""
 
 SETTINGS: dict[str, list[dict[str, object]]] = {
     "alrnn": [{"rectified": 2}, {"rectified": 0}],
