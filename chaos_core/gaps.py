@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
-from scipy.interpolate import CubicSpline
+import scipy
 
 from chaos_core.reconstruction import dominant_period
 from chaos_core.series import Series
@@ -66,4 +66,4 @@ def _bridge(x: Floats, short: np.ndarray) -> None:
     inside = np.flatnonzero(short)
     inside = inside[(inside > known[0]) & (inside < known[-1])]
     if inside.size:
-        x[inside] = CubicSpline(known, x[known])(inside)
+        x[inside] = scipy.interpolate.CubicSpline(known, x[known])(inside)

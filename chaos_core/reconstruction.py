@@ -7,8 +7,7 @@ Reading order: `dominant_period` sets the clock, `theiler_window` and `estimate_
 from typing import Literal
 
 import numpy as np
-from scipy.signal import welch
-from scipy.spatial import cKDTree
+import scipy
 
 from chaos_core.embedding import Embedding, delay_embed, unit_variance
 from chaos_core.typing import Floats, Ints
@@ -44,7 +43,7 @@ CANDIDATES = 24
 
 
 def _mean_frequency(x: Floats, segment: int) -> float:
-    frequency, power = welch(x, nperseg=min(segment, len(x)), axis=0)
+    frequency, power = scipy.signal.welch(x, nperseg=min(segment, len(x)), axis=0)
     power = power.sum(axis=1)
     power[0] = 0.0
     return float((frequency * power).sum() / max(power.sum(), 1e-300))
@@ -137,7 +136,7 @@ def _false_share(x: Floats, embedding: Embedding, theiler: int) -> float:
     rows = np.sort(np.unique(np.round(wider[:, x.shape[1] :] / SAME), axis=0, return_index=True)[1])
     extra, z = wider[rows, : x.shape[1]], wider[rows, x.shape[1] :]
     references = np.linspace(0, len(z) - 1, min(REFERENCES, len(z))).astype(np.int64)
-    distance, index = cKDTree(z).query(z[references], k=min(CANDIDATES, len(z)))
+    distance, index = scipy.spatial.cKDTree(z).query(z[references], k=min(CANDIDATES, len(z)))
     apart = np.abs(rows[index] - rows[references, None])
     allowed = apart > (theiler if (apart > theiler).any() else 0)
     pick = allowed.argmax(axis=1)

@@ -6,7 +6,7 @@ map are nearer the truth, and a map fitted to those is a better map.
 """
 
 import numpy as np
-from scipy.linalg import solveh_banded
+import scipy
 
 from chaos_core.embedding import Embedding, delay_embed
 from chaos_core.lyapunov.map_model import ROUGH_ROWS, TRAIN_ROWS, MapModel, fit_map
@@ -98,7 +98,7 @@ def denoise(
         for y, x in zip(noisy, runs, strict=True):
             for _ in range(STEPS):
                 matrix, right = _normal_equations(y, x, model, embedding, floor, rule)
-                x = x + solveh_banded(matrix, right, lower=True, check_finite=False).reshape(x.shape)
+                x = x + scipy.linalg.solveh_banded(matrix, right, lower=True, check_finite=False).reshape(x.shape)
             moved.append(x)
         runs = moved
     return runs

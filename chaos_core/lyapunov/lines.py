@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
+import scipy
 
 from chaos_core.typing import Floats
 
@@ -90,7 +90,7 @@ def _refined(x: Floats, frequencies: Frequencies, position: int, order: int, rea
         return tuple(f + offset * (i == position) for i, f in enumerate(frequencies))
 
     bound = reach / len(x)
-    found = minimize_scalar(
+    found = scipy.optimize.minimize_scalar(
         lambda offset: _share(_rest(x, moved(float(offset)), order), x),
         bounds=(-bound, bound),
         method="bounded",

@@ -1,7 +1,7 @@
 """Observation noise: how much there is, and how much smoothing takes most of it away."""
 
 import numpy as np
-from scipy.signal import savgol_coeffs, savgol_filter, welch
+import scipy
 
 from chaos_core.embedding import unit_variance
 from chaos_core.typing import Floats
@@ -28,7 +28,7 @@ def noise_levels(x: Floats) -> Floats:
 
     Source: D. E. Sigeti (1995), doi:10.1103/PhysRevE.52.2443 (exponential decay of chaotic flows' spectra).
     """
-    frequency, power = welch(unit_variance(x), nperseg=min(512, len(x)), axis=0)
+    frequency, power = scipy.signal.welch(unit_variance(x), nperseg=min(512, len(x)), axis=0)
     return np.asarray(np.sqrt(0.5 * np.median(power[frequency > 0.35], axis=0)), np.float64)
 
 
@@ -39,12 +39,12 @@ def smooth(x: Floats, window: int) -> Floats:
     """
     if window <= ORDER or window > len(x):
         return x
-    return np.asarray(savgol_filter(x, window, ORDER, axis=0), np.float64)
+    return np.asarray(scipy.signal.savgol_filter(x, window, ORDER, axis=0), np.float64)
 
 
 def passed_share(window: int) -> float:
     """Share of the variance of white noise that `smooth` lets through: the sum of the squared weights."""
-    return 1.0 if window <= ORDER else float((savgol_coeffs(window, ORDER) ** 2).sum())
+    return 1.0 if window <= ORDER else float((scipy.signal.savgol_coeffs(window, ORDER) ** 2).sum())
 
 
 def best_window(x: Floats, levels: Floats, longest: int) -> int:
@@ -64,7 +64,7 @@ def best_window(x: Floats, levels: Floats, longest: int) -> int:
     scaled, noise = unit_variance(x), float((levels**2).mean())
     best, least = 1, WORTH_IT * noise
     for window in range(ORDER + 2, min(longest, len(x) // 4) + 1, 2):
-        centre = float(savgol_coeffs(window, ORDER)[window // 2])
+        centre = float(scipy.signal.savgol_coeffs(window, ORDER)[window // 2])
         residual = float(((scaled - smooth(scaled, window)) ** 2).mean())
         if residual < 0.8 * noise * (1 - centre):
             return 1

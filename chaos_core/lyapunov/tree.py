@@ -1,7 +1,7 @@
 """Nearest rows by the k-d tree of scipy and the parting of paths in numpy: the twin of chaos_core.native.neighbours."""
 
 import numpy as np
-from scipy.spatial import cKDTree
+import scipy
 
 from chaos_core.typing import Floats, Ints
 
@@ -23,7 +23,7 @@ def _squares(z: Floats, rows: Ints, points: Floats) -> Floats:
     return total
 
 
-def _asked(tree: cKDTree, rows: Ints, points: Floats, size: int) -> tuple[Ints, Floats]:
+def _asked(tree: "scipy.spatial.cKDTree", rows: Ints, points: Floats, size: int) -> tuple[Ints, Floats]:
     """(B, size) near rows of each point, and the square within which none is missing; all rows where size says so."""
     if size == rows.size:
         return np.broadcast_to(rows, (len(points), size)), np.full(len(points), np.inf)
@@ -65,7 +65,7 @@ def search(z: Floats, rows: Ints, points: Floats, count: int, *, own: Ints | Non
     open_ = np.arange(len(points))
     if own is not None:
         open_ = open_[np.maximum(own - rows[0], rows[-1] - own) > window]
-    tree = cKDTree(z[rows])
+    tree = scipy.spatial.cKDTree(z[rows])
     asked = count + 7
     while open_.size:
         everything = asked >= min(rows.size, MOST_ASKED)

@@ -7,7 +7,7 @@ import pytest
 
 from chaos_core.analysis import Analysis
 from chaos_core.embedding import Embedding
-from chaos_core.engine import Batch, NativeEngine, TorchEngine, layout, make_engine
+from chaos_core.engine import Batch, NativeEngine, layout, make_engine
 from chaos_core.errors import Collapsed, Exploded, Inconsistent
 from chaos_core.forcing.adaptive import AdaptiveGeneralized
 from chaos_core.initialise import draw
@@ -17,6 +17,7 @@ from chaos_core.planning import plan
 from chaos_core.series import Series
 from chaos_core.slopes import data_slopes
 from chaos_core.spec import Plan, Spec
+from chaos_core.torch_engine import TorchEngine
 from chaos_core.training import Step, Trainer, learning_rate
 from chaos_core.windows import Rows
 

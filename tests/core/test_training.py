@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from chaos_core.analysis import Analysis, analyse
-from chaos_core.engine import Batch, TorchEngine, layout, make_engine
+from chaos_core.engine import Batch, layout, make_engine
 from chaos_core.errors import (
     CheckpointUnreadable,
     Collapsed,
@@ -22,6 +22,7 @@ from chaos_core.planning import plan
 from chaos_core.series import Series
 from chaos_core.spec import Plan, Spec
 from chaos_core.systems import henon, lorenz63
+from chaos_core.torch_engine import TorchEngine
 from chaos_core.training import Step, Trainer, Validated, learning_rate
 from chaos_core.windows import Rows
 

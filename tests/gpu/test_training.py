@@ -5,13 +5,14 @@ import pytest
 import torch
 
 from chaos_core.analysis import Analysis, analyse
-from chaos_core.engine import Batch, Engine, TorchEngine, layout, make_engine
+from chaos_core.engine import Batch, Engine, layout, make_engine
 from chaos_core.initialise import draw
 from chaos_core.kernels import Kernel
 from chaos_core.kernels.gpu_scan import interpreted
 from chaos_core.planning import plan
 from chaos_core.spec import Plan, Spec
 from chaos_core.systems import lorenz63
+from chaos_core.torch_engine import TorchEngine
 from chaos_core.typing import Floats
 from chaos_core.windows import Rows
 

@@ -8,6 +8,8 @@ from pathlib import Path  # noqa: E402 - the imports below take seconds, and the
 
 import torch  # noqa: E402
 
+import chaos_core.torch_engine  # noqa: E402, F401 - so that a training in torch starts at once
+
 from ..protocol import EXIT_INTERRUPTED, Ready  # noqa: E402
 from .channel import Channel, Interrupted  # noqa: E402
 from .kinds import LIGHT_WORK  # noqa: E402

@@ -12,11 +12,12 @@ import torch
 from torch import nn
 
 from chaos_core.embedding import Embedding
-from chaos_core.engine import Batch, TorchEngine
+from chaos_core.engine import Batch
 from chaos_core.kernels import choose, fused
 from chaos_core.native.step import NativeStep
 from chaos_core.refusal import step_refusal
 from chaos_core.spec import Device, Evaluation, Interval, Optimiser, Plan, Precision, Schedule, Split, Training
+from chaos_core.torch_engine import TorchEngine
 from chaos_core.typing import Floats, Ints
 from chaos_core.windows import Rows
 from tests.bench.speed.cases import BATCH, RATE, STEPS, Case
