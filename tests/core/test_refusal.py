@@ -17,6 +17,8 @@ from chaos_core.losses.norm import ParameterNorm
 from chaos_core.observation import IdentityObservation, LinearObservation
 from chaos_core.refusal import native_refusal, step_refusal
 
+pytestmark = pytest.mark.native
+
 CELL = ClippedShPLRNN(latent=3, hidden=10)
 IDENTITY = IdentityObservation()
 

@@ -25,6 +25,7 @@ LIGHT = [
     "chaos_core.metrics",
     "chaos_core.native",
     "chaos_core.observation",
+    "chaos_core.pipeline",
     "chaos_core.planning",
     "chaos_core.readers",
     "chaos_core.run",
@@ -58,6 +59,25 @@ def test_light_modules_do_not_load_torch(module: str) -> None:
 
 def test_importing_the_core_loads_neither_scipy_nor_torch() -> None:
     assert _loaded_after("chaos_core", "torch", "scipy", "matplotlib") == []
+
+
+def test_importing_the_trainer_loads_no_part_of_scipy() -> None:
+    assert _loaded_after("chaos_core.pipeline", "scipy.signal", "scipy.stats", "scipy.interpolate", "matplotlib") == []
+
+
+@pytest.mark.native
+def test_a_native_training_does_not_load_torch() -> None:
+    code = """
+import sys
+from chaos_core import Spec, analyse, fit, plan
+from chaos_core.systems import lorenz63
+series = lorenz63(1500)
+training = {"updates": 40, "sequence_length": 20, "batch_size": 4, "validations": 2, "restarts": 0}
+fitted = fit(series, plan(Spec.model_validate({"training": training}), analyse(series)))
+print(fitted.provenance["kernel"], "torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["native", "False"]
 
 
 def test_the_api_starts_without_scipy_and_matplotlib() -> None:
