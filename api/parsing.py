@@ -10,8 +10,8 @@ from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 import chaos_core
-from chaos_core.errors import ParserLimit, revive
-from chaos_store.settings import Settings
+from chaos_core.errors import ParserLimit
+from chaos_core.readers.outcome import outcome
 
 from .context import Context
 from .uploads import Upload
@@ -26,20 +26,11 @@ async def parse(context: Context, upload: Upload, folder: Path) -> dict[str, Any
     suffix = PurePath(upload.filename).suffix
     name = "upload" + (suffix if SUFFIX.fullmatch(suffix) else "")
     await asyncio.to_thread(_copy, upload.file.file, folder / name)
-    (folder / "request.json").write_text(json.dumps(_request(upload, name, context.settings)))
+    request = {"file": name} | upload.reader_words() | context.settings.reader_limits()
+    (folder / "request.json").write_text(json.dumps(request))
     async with context.parser_slots:
         code = await run_reader(folder, context.settings.parse_cpu_s + WALL_SLACK_S)
     return outcome(folder, code)
-
-
-def _request(upload: Upload, name: str, settings: Settings) -> dict[str, Any]:
-    limits = {
-        "memory_bytes": settings.parse_memory_bytes,
-        "cpu_s": settings.parse_cpu_s,
-        "max_rows": settings.max_rows,
-        "max_columns": settings.max_columns,
-    }
-    return {"file": name} | upload.reader_words() | limits
 
 
 def _copy(source: BinaryIO, target: Path) -> None:
@@ -69,12 +60,3 @@ async def run_reader(folder: Path, wall_s: float) -> int:
         if child.returncode is None:
             child.kill()
             await child.wait()
-
-
-def outcome(folder: Path, code: int) -> dict[str, Any]:
-    if (folder / "error.json").exists():
-        raise revive(json.loads((folder / "error.json").read_text()))
-    if code != 0 or not (folder / "facts.json").exists():
-        raise ParserLimit(f"the reader was stopped by its limits (exit code {code})", exit_code=code)
-    facts: dict[str, Any] = json.loads((folder / "facts.json").read_text())
-    return facts

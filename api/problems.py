@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from chaos_core import errors as core
+from chaos_core.readers import refusals as files
 from chaos_store import errors as store
 from chaos_store.capacity import is_full
 
@@ -43,6 +44,19 @@ STATUS: dict[type[core.ChaosError], int] = {
     core.UnreadableFile: 422,
     core.PickleRefused: 422,
     core.ParserLimit: 422,
+    files.FormatMismatch: 415,
+    files.AmbiguousDataset: 422,
+    files.UnknownDataset: 422,
+    files.ExpandsTooFar: 422,
+    files.TooManyMembers: 422,
+    files.NestedTooDeep: 422,
+    files.HeaderTooLong: 422,
+    files.NestedCompression: 422,
+    files.UnsafeArchive: 422,
+    files.DuplicateName: 422,
+    files.ExternalReference: 422,
+    files.UnknownFilter: 422,
+    files.ReaderCrashed: 422,
     core.SpecError: 422,
     core.UnknownKind: 422,
     core.Inconsistent: 422,

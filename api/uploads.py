@@ -22,6 +22,7 @@ from .schemas.datasets import DatasetOptions
 MAX_FIELDS = 4200
 MAX_FIELD_BYTES = 64 * 1024
 CHUNK_BYTES = 1024 * 1024
+LISTS = ("columns", "inputs", "dataset")
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Upload:
 
     def reader_words(self) -> dict[str, Any]:
         """What the reader is asked, here or in a later job."""
-        words = {"format": "auto", "name": self.filename} | self.options.model_dump(exclude={"name"})
+        words = {"name": self.filename, "content_type": self.file.content_type}
+        words |= self.options.model_dump(exclude={"name"})
         return words | ({"generated": self.origin} if self.origin else {})
 
 
@@ -94,7 +96,7 @@ def _options(form: FormData) -> DatasetOptions:
     for name in form:
         values = [value for value in form.getlist(name) if value != ""]
         if name != "file" and values:
-            fields[name] = values if name == "columns" and len(values) > 1 else values[-1]
+            fields[name] = values if name in LISTS and len(values) > 1 else values[-1]
     try:
         return DatasetOptions.model_validate(fields)
     except ValidationError as error:

@@ -187,7 +187,7 @@ class UnknownFormat(DataError):
 
     code = "unknown_format"
     title = "The format is not known"
-    remedy = "Send CSV (.csv, .tsv, .txt) or NumPy (.npy)."
+    remedy = "Send CSV, TSV, NPY, NPZ, Parquet, HDF5, MATLAB, NetCDF or JSON, plain or as .gz or .zst."
 
 
 class UnreadableFile(DataError):

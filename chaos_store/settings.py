@@ -8,6 +8,8 @@ from urllib.parse import quote, urlsplit
 from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
 
+from chaos_core.readers.limits import Limits as ReaderLimits
+
 __all__ = ["Settings", "readme_table"]
 
 MIB = 1024 * 1024
@@ -76,7 +78,17 @@ class Settings(BaseSettings):
     parse_cpu_s: PositiveInt = Field(60, description="processor time one parser may use")
     max_rows: PositiveInt = Field(50_000_000, description="most rows of a dataset")
     max_columns: PositiveInt = Field(4096, description="most channels of a dataset")
+    max_expanded_bytes: PositiveInt = Field(4096 * MIB, description="most bytes that a compressed file may become")
+    max_expansion_ratio: PositiveInt = Field(500, description="most times a file may grow when it is unpacked")
+    max_file_members: PositiveInt = Field(1000, description="most arrays, groups or parts of a file")
+    max_nesting_depth: PositiveInt = Field(16, description="most levels of lists or groups in a file")
+    max_file_header_bytes: PositiveInt = Field(16 * MIB, description="longest header of a file")
     max_wait_s: PositiveFloat = Field(30.0, description="longest ?wait= of a request")
+
+    def reader_limits(self) -> dict[str, int]:
+        """What one reading process may use, in the words of its request."""
+        bounds = {name: getattr(self, name) for name in ReaderLimits.model_fields}
+        return bounds | {"memory_bytes": self.parse_memory_bytes, "cpu_s": self.parse_cpu_s}
 
     @field_validator("database_url", "broker_url")
     @classmethod

@@ -106,11 +106,4 @@ class JobFolder:
             return analysis.options
         if self._claim.kind != Kind.ingest:
             return {}
-        limits = self._settings
-        return {
-            **dataset.options,
-            "memory_bytes": limits.parse_memory_bytes,
-            "cpu_s": limits.parse_cpu_s,
-            "max_rows": limits.max_rows,
-            "max_columns": limits.max_columns,
-        }
+        return {**dataset.options, **self._settings.reader_limits()}

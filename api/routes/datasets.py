@@ -1,12 +1,13 @@
 import asyncio
 import tempfile
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 from pydantic import Field
 
 from chaos_core import errors as core
+from chaos_core.readers import refusals as files
 from chaos_store import analyses, broker, datasets
 from chaos_store.errors import DatasetInUse, NotDeletable, NotFound, QueueFull, StorageFull
 from chaos_store.tables import Dataset
@@ -24,11 +25,19 @@ from ..schemas.resource import Page
 from ..storing import store_parsed, store_unparsed
 from ..uploads import Upload, UploadForm
 
-MEDIA_TYPES = {"csv": "text/csv", "npy": "application/x-npy"}
+MEDIA_TYPES = {
+    "csv": "text/csv", "npy": "application/x-npy", "npz": "application/x-npz", "json": "application/json",
+    "parquet": "application/vnd.apache.parquet", "hdf5": "application/x-hdf5", "netcdf": "application/x-netcdf",
+    "matlab": "application/x-matlab-data",
+}  # fmt: skip
+PACKED_TYPES = {".gz": "application/gzip", ".gzip": "application/gzip", ".zst": "application/zstd"}
 BAD_DATA = (
     core.EmptyData, core.TooShort, core.BadShape, core.TooLarge, core.NotFinite, core.ConstantChannel,
     core.ColumnNotNumeric, core.RaggedRow, core.UnknownColumn, core.IrregularTime, core.UnknownFormat,
-    core.UnreadableFile, core.PickleRefused, core.ParserLimit,
+    core.UnreadableFile, core.PickleRefused, core.ParserLimit, core.NotReal,
+    files.FormatMismatch, files.AmbiguousDataset, files.UnknownDataset, files.ExpandsTooFar, files.TooManyMembers,
+    files.NestedTooDeep, files.HeaderTooLong, files.NestedCompression, files.UnsafeArchive, files.DuplicateName,
+    files.ExternalReference, files.UnknownFilter, files.ReaderCrashed,
 )  # fmt: skip
 FORM: dict[str, Any] = {
     "requestBody": {
@@ -128,8 +137,9 @@ async def delete(dataset_id: str, query: Annotated[DeleteQuery, Query()], caller
 @router.head("/{dataset_id}/content", operation_id="datasets_content_head", summary="Size and hash", **DOWNLOAD)
 async def content(dataset_id: str, request: Request, caller: Known, context: Shared) -> Response:
     row = await find(context, caller, dataset_id)
-    media_type = MEDIA_TYPES.get(row.format or "", "application/octet-stream")
     filename = str(row.options.get("name", row.name))
+    plain = MEDIA_TYPES.get(row.format or "", "application/octet-stream")
+    media_type = PACKED_TYPES.get(PurePath(filename).suffix.lower(), plain)
     return await deliver(request, context, Content(row.content_sha256, row.size_bytes, media_type, filename))
 
 

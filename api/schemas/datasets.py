@@ -28,9 +28,25 @@ class DatasetOptions(Body):
     stretch_column: Text | None = Field(
         None, description="column that tells recordings apart: each change of its value begins a new one"
     )
+    format: Text = Field("auto", description="told from the bytes, the file name and its content type if left out")
+    dataset: list[Text] | None = Field(
+        None, description="arrays to read of an NPZ, HDF5, MATLAB or NetCDF file, by name, separated by commas"
+    )
+    arrays: Literal["stretches", "columns"] | None = Field(
+        None, description="whether several arrays are recordings or columns; told from names and shapes if left out"
+    )
+    delimiter: Literal["comma", "semicolon", "tab", "bar", "blank"] | None = Field(
+        None, description="of a text table; found by itself if left out"
+    )
+    decimal: Literal["point", "comma"] | None = Field(
+        None, description="decimal mark of a text table; found by itself if left out"
+    )
+    header: bool | None = Field(
+        None, description="whether the first line of a text table names the columns; found by itself if left out"
+    )
     missing: Missing = Field("refuse", description="`mask` keeps missing entries as gaps instead of refusing them")
 
-    @field_validator("columns", "inputs", mode="before")
+    @field_validator("columns", "inputs", "dataset", mode="before")
     @classmethod
     def _split(cls, given: str | list[str] | None) -> list[str] | None:
         if not isinstance(given, str):
@@ -42,7 +58,7 @@ class DatasetForm(DatasetOptions):
     """multipart/form-data"""
 
     file: bytes = Field(
-        description="CSV (.csv, .tsv, .txt) or NumPy (.npy)",
+        description="CSV, TSV, NPY, NPZ, Parquet, HDF5, MATLAB, NetCDF or JSON, also with .gz or .zst",
         json_schema_extra={"type": "string", "contentMediaType": "application/octet-stream"},
     )
 

@@ -12,6 +12,11 @@ class Limits(BaseModel):
     parse_cpu_s: int
     max_rows: int
     max_columns: int
+    max_expanded_bytes: int = Field(description="most bytes that a compressed file may become")
+    max_expansion_ratio: int = Field(description="most times a file of more than 64 MiB may grow when it is unpacked")
+    max_file_members: int = Field(description="most arrays, groups or parts of a file")
+    max_nesting_depth: int = Field(description="most levels of lists or groups in a file")
+    max_file_header_bytes: int = Field(description="longest header of a file")
     max_wait_s: float
     max_page: int
     max_queued_jobs: int = Field(description="jobs that wait; more are refused with `queue_full`")

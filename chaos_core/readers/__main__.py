@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from types import FrameType
@@ -23,7 +24,8 @@ if sys.platform != "win32":
 MEMORY_BYTES = 4 * 1024**3
 CPU_S = 300
 GRACE_S = 5
-WORDS = ("name", "dt", "columns", "time_column", "inputs", "stretch_column", "missing", "max_rows", "max_columns")
+NO_PLUGINS = "::"
+"""HDF5 then loads no filter from other libraries."""
 
 
 def main(folder: Path) -> None:
@@ -44,13 +46,15 @@ def main(folder: Path) -> None:
 
 def _read(folder: Path, request: dict[str, Any], memory_bytes: int, cpu_s: int) -> dict[str, Any]:
     _limit_time(cpu_s)
-    for threads in ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[threads] = "1"
+    os.environ |= dict.fromkeys(("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    os.environ["HDF5_PLUGIN_PRELOAD"] = NO_PLUGINS
     # The libraries read these variables and start their threads when they are loaded, so that must happen here.
     readers = importlib.import_module("chaos_core.readers")
     read_file, options = readers.read_file, readers.ReadOptions
+    importlib.import_module("chaos_core.readers.formats").formats()
     _limit_memory(memory_bytes)
-    words = {word: request[word] for word in WORDS if request.get(word) is not None}
+    tempfile.tempdir = str(folder)
+    words = {word: request[word] for word in options.model_fields if request.get(word) is not None}
     try:
         asked = options(**words)
     except ValueError as error:

@@ -11,12 +11,15 @@ import polars as pl
 
 from chaos_core.errors import ColumnNotNumeric, EmptyData, RaggedRow, TooLarge, UnreadableFile
 from chaos_core.readers.dialect import COMMENTS, MISSING, Dialect, sniff
+from chaos_core.readers.formats import Format
 from chaos_core.readers.lines import Block, blocks
+from chaos_core.readers.moments import moments
 from chaos_core.readers.options import ReadOptions
+from chaos_core.readers.refusals import printable
 from chaos_core.readers.table import Selection, Table, choose
 from chaos_core.typing import Floats, Ints
 
-__all__ = ["read_csv"]
+__all__ = ["FORMAT", "read_csv"]
 
 HEAD_BYTES = 65536
 SHOWN_TEXT = 80
@@ -49,7 +52,7 @@ def read_csv(path: Path, options: ReadOptions) -> tuple[Table, Selection]:
         ColumnNotNumeric: with `row`, `line`, `column` and `text`.
         UnknownColumn, TooLarge, UnreadableFile: see there.
     """
-    dialect = sniff(_head(path))
+    dialect = sniff(_head(path), options)
     if len(dialect.names) > options.max_columns:
         raise TooLarge(
             f"{len(dialect.names)} columns; at most {options.max_columns} are allowed",
@@ -125,7 +128,7 @@ def _numbers(block: Block, dialect: Dialect, selection: Selection, row: int) -> 
             low_memory=True,
         )
     except pl.exceptions.PolarsError as error:
-        raise UnreadableFile(f"near line {block.numbers[0]}: {str(error).splitlines()[0]}") from error
+        raise UnreadableFile(f"near line {block.numbers[0]}: {printable(error, 200)}") from error
     if cells.height != len(block.starts):
         raise UnreadableFile(f"lines {block.numbers[0]} to {block.numbers[-1]} do not parse as rows")
     found_texts = dict(zip(sorted(selection.positions), cells.get_columns(), strict=True))
@@ -166,9 +169,9 @@ def _column(texts: pl.Series, dialect: Dialect, *, clock: bool) -> tuple[Floats,
     values = texts.cast(pl.Float64, strict=False)
     bad = _places(values.is_null() & _says_something(texts))
     if bad.size and clock:
-        moments = _moments(texts)
-        if moments is not None:
-            values = moments
+        seconds = moments(texts)
+        if seconds is not None:
+            values = seconds
             bad = _places(values.is_null() & _says_something(texts))
     numbers: Floats = values.fill_null(np.nan).to_numpy().astype(np.float64)
     return numbers, bad
@@ -182,19 +185,10 @@ def _places(flags: pl.Series) -> Ints:
     return np.flatnonzero(flags.to_numpy())
 
 
-def _moments(texts: pl.Series) -> pl.Series | None:
-    """Dates and times as seconds since 1970, None where they are none."""
-    try:
-        moments = texts.str.to_datetime(strict=False, time_unit="us")
-    except pl.exceptions.PolarsError:
-        return None
-    return moments.dt.epoch("us").cast(pl.Float64) / 1e6
-
-
 def _not_a_number(
     block: Block, dialect: Dialect, row: int, place: int, position: int, texts: pl.Series
 ) -> ColumnNotNumeric:
-    name, line, text = dialect.names[position], int(block.numbers[place]), str(texts[place])[:SHOWN_TEXT]
+    name, line, text = dialect.names[position], int(block.numbers[place]), printable(texts[place], SHOWN_TEXT)
     return ColumnNotNumeric(
         f"column '{name}', row {row + place} (line {line} of the file): '{text}' is not a number",
         row=row + place,
@@ -202,3 +196,11 @@ def _not_a_number(
         column=name,
         text=text,
     )
+
+
+FORMAT = Format(
+    kind="csv",
+    read=read_csv,
+    endings=(".csv", ".tsv", ".txt", ".dat", ".asc", ".tab"),
+    content_types=("text/csv", "text/tab-separated-values", "text/plain"),
+)

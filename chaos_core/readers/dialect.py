@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chaos_core.errors import EmptyData, UnreadableFile
+from chaos_core.readers.options import ReadOptions
 
 __all__ = ["COMMENTS", "Dialect", "sniff"]
 
 COMMENTS = ("#", "%")
+CHARACTERS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "blank": " "}
 DELIMITERS = ("\t", ";", "|", ",")
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-", "?", ".", "-nan", "+nan", "1.#qnan", "#n/a"})
 NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
@@ -36,11 +38,12 @@ class Dialect:
     names: tuple[str, ...]
 
 
-def sniff(head: Sequence[str]) -> Dialect:
+def sniff(head: Sequence[str], options: ReadOptions | None = None) -> Dialect:
     """Tells the dialect from the first lines.
 
     Args:
         head: the first lines of the file, in order, without line ends.
+        options: what the sender says about `delimiter`, `decimal` and `header`, which goes before what is seen.
 
     Returns:
         The dialect. The delimiter is the one that cuts the lines most evenly (tab, semicolon and bar go before the
@@ -56,16 +59,18 @@ def sniff(head: Sequence[str]) -> Dialect:
     data = [line for line in lines if not line.lstrip().startswith(COMMENTS)][:LOOK_LINES]
     if not data:
         raise EmptyData("the file holds no row")
-    delimiter = _delimiter(data)
+    said = options or ReadOptions()
+    delimiter = CHARACTERS[said.delimiter] if said.delimiter else _delimiter(data)
     rows = [_cells(line, delimiter) for line in data]
     cells = len(rows[0])
     if cells > 2 and delimiter != " " and all(len(row) == cells and row[-1] == "" for row in rows):
         rows = [row[:-1] for row in rows]
     first = rows[0]
-    header = _is_header(first)
+    header = _is_header(first) if said.header is None else said.header
     body = rows[1:] if header else rows
     texts = [cell for row in body for cell in row]
     comma = delimiter != "," and any("," in cell for cell in texts) and not any("." in cell for cell in texts)
+    comma = comma if said.decimal is None else said.decimal == "comma"
     if header:
         return Dialect(delimiter, comma, True, cells, _distinct(first))
     return Dialect(delimiter, comma, False, cells, _names_above(lines, data[0], delimiter, len(first)))

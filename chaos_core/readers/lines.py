@@ -100,6 +100,9 @@ def blocks(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
             if not whole:
                 _refuse_long(rest, first)
                 continue
+            if b"\0" in whole:
+                line = first + whole.count(b"\n", 0, whole.index(b"\0"))
+                raise UnreadableFile(f"line {line} holds binary bytes, not text", line=line)
             block, seen = _scan(whole.replace(b"\r\n", b"\n"), first)
             first += seen
             yield block

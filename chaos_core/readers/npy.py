@@ -1,5 +1,6 @@
 """Arrays in NumPy's own format: the header is judged before anything else is read."""
 
+import io
 import math
 import struct
 import tokenize
@@ -9,14 +10,23 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from chaos_core.errors import BadShape, EmptyData, NotReal, PickleRefused, TooLarge, UnreadableFile
+from chaos_core.errors import NotReal, PickleRefused, UnreadableFile
+from chaos_core.readers.bounds import bound_shape
+from chaos_core.readers.formats import Format
 from chaos_core.readers.options import ReadOptions
+from chaos_core.readers.refusals import HeaderTooLong, printable
 from chaos_core.readers.table import Selection, Table, choose
 
-__all__ = ["MAGIC", "read_npy"]
+__all__ = ["FORMAT", "MAGIC", "Header", "judge", "read_header", "read_npy"]
 
 MAGIC = b"\x93NUMPY"
-UNREADABLE = (ValueError, TypeError, SyntaxError, EOFError, RecursionError, struct.error, tokenize.TokenError)
+HEADER_BYTES = 10_000
+"""NumPy itself reads no longer header without being told to."""
+
+UNREADABLE = (
+    ValueError, TypeError, SyntaxError, EOFError, RecursionError, MemoryError, OverflowError, KeyError, AttributeError,
+    struct.error, tokenize.TokenError,
+)  # fmt: skip
 
 
 class Header(NamedTuple):
@@ -46,9 +56,9 @@ def read_npy(path: Path, options: ReadOptions) -> tuple[Table, Selection]:
         EmptyData, TooLarge, UnknownColumn: see there.
     """
     with path.open("rb") as file:
-        header = _header(file)
+        header = read_header(file)
         size = file.seek(0, 2) - header.offset
-    _judge(header, size, options)
+    judge(header, size, options)
     columns = 1 if len(header.shape) == 1 else header.shape[1]
     names = tuple(f"x{i}" for i in range(columns))
     selection = choose(names, options)
@@ -62,51 +72,62 @@ def read_npy(path: Path, options: ReadOptions) -> tuple[Table, Selection]:
     return Table(names, selection.positions, x, where), selection
 
 
-def _header(file: BinaryIO) -> Header:
-    start = file.read(len(MAGIC))
-    if start != MAGIC:
+def read_header(file: BinaryIO) -> Header:
+    """The header of an array in NumPy's format, from a file that stands at its start.
+
+    Raises:
+        HeaderTooLong: longer than NumPy writes for arrays of numbers.
+        PickleRefused, NotReal, UnreadableFile: as `read_npy` says.
+    """
+    start = file.read(len(MAGIC) + 2)
+    if not start.startswith(MAGIC):
         if start.startswith(b"\x80"):
             raise PickleRefused("the file is a pickle, not an array in NumPy's format")
         raise UnreadableFile("the file does not begin as a .npy file does")
-    file.seek(0)
+    version, width = tuple(start[len(MAGIC) :]), 2 if start[len(MAGIC) :] == b"\x01\x00" else 4
+    if version not in ((1, 0), (2, 0)):
+        if version == (3, 0):
+            raise NotReal("version 3.0 of the format, which only structured arrays need", version=list(version))
+        raise UnreadableFile("the header names a version of the format that there is not")
+    lead = file.read(width)
+    length = int.from_bytes(lead, "little")
+    if length > HEADER_BYTES:
+        raise HeaderTooLong(
+            f"a header of {length} bytes; at most {HEADER_BYTES} are read", value=length, limit=HEADER_BYTES
+        )
+    text = file.read(length)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)
-            shape, fortran, dtype = _announced(file)
+            warnings.simplefilter("ignore")
+            shape, fortran, dtype = _announced(version, lead + text)
     except UNREADABLE as error:
-        raise UnreadableFile(f"the header cannot be read: {error}") from error
-    return Header(shape, fortran, dtype, file.tell())
+        raise UnreadableFile(f"the header cannot be read: {printable(error, 200)}") from error
+    return Header(shape, fortran, dtype, len(start) + width + length)
 
 
-def _announced(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = np.lib.format.read_magic(file)
+def _announced(version: tuple[int, ...], header: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    if version == (2, 0):
-        return np.lib.format.read_array_header_2_0(file)
-    raise NotReal(f"version {version} of the format, which only structured arrays need", version=list(version))
+        return np.lib.format.read_array_header_1_0(io.BytesIO(header))
+    return np.lib.format.read_array_header_2_0(io.BytesIO(header))
 
 
-def _judge(header: Header, size: int, options: ReadOptions) -> None:
+def judge(header: Header, size: int, options: ReadOptions) -> None:
+    """Refuses an array for what its header announces.
+
+    Args:
+        header: the header.
+        size: how many bytes follow it.
+        options: the limits.
+
+    Raises:
+        PickleRefused, NotReal, BadShape, EmptyData, TooLarge, UnreadableFile: as `read_npy` says.
+    """
     shape, dtype = header.shape, header.dtype
     if dtype.hasobject:
-        raise PickleRefused(f"the array holds Python objects (dtype {dtype})", dtype=str(dtype))
+        raise PickleRefused(f"the array holds Python objects (dtype {printable(dtype)})", dtype=printable(dtype))
     if dtype.kind not in "fiub" or dtype.subdtype is not None:
-        raise NotReal(f"the entries (dtype {dtype}) are not real numbers", dtype=str(dtype))
-    if any(length < 0 for length in shape):
-        raise UnreadableFile(f"the header names an impossible shape {shape}")
-    if len(shape) not in (1, 2):
-        raise BadShape(f"an array of shape {shape} is not (T,) or (T, N)", shape=list(shape))
-    if math.prod(shape) == 0:
-        raise EmptyData(f"an array of shape {shape} holds no number", shape=list(shape))
-    limits = zip(("rows", "columns"), shape, (options.max_rows, options.max_columns), strict=False)
-    for what, value, limit in limits:
-        if value > limit:
-            raise TooLarge(
-                f"{value} {what}; at most {limit} are allowed (time runs along the first axis)",
-                value=value,
-                limit=limit,
-            )
+        raise NotReal(f"the entries (dtype {printable(dtype)}) are not real numbers", dtype=printable(dtype))
+    bound_shape(shape, options)
     needed = math.prod(shape) * dtype.itemsize
     if size != needed:
         kind = "is cut off" if size < needed else "goes on after the array"
@@ -115,3 +136,12 @@ def _judge(header: Header, size: int, options: ReadOptions) -> None:
             bytes_found=size,
             bytes_announced=needed,
         )
+
+
+FORMAT = Format(
+    kind="npy",
+    read=read_npy,
+    endings=(".npy",),
+    content_types=("application/x-npy",),
+    recognises=lambda head: head.startswith(MAGIC),
+)

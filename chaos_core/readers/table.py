@@ -1,19 +1,22 @@
 """From named columns of numbers to a Series: which columns are channels, which one is the time, what is missing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from chaos_core.errors import EmptyData, IrregularTime, NotFinite, UnknownColumn
 from chaos_core.readers.options import ReadOptions
+from chaos_core.readers.refusals import HeaderTooLong, printable
 from chaos_core.series import Series
 from chaos_core.typing import Floats, Ints
 
-__all__ = ["Selection", "Table", "choose", "to_series"]
+__all__ = ["Selection", "Table", "choose", "distinct", "is_time_name", "to_series"]
 
 TIME_NAMES = {"t", "time", "timestamp", "date", "datetime", "seconds", "time_s", "time_ms", "t_s", "t_ms"}
 COUNTER_NAMES = {"", "index", "unnamed: 0", "row", "sample"}
+
+NAME_CHARS = 1000
 
 JITTER = 0.01
 """Steps may differ from their median by this share: clocks do, and it harms nothing."""
@@ -41,12 +44,15 @@ class Selection:
 
 @dataclass(frozen=True)
 class Table:
-    """Numbers as read: x (T, K) for the K columns of `positions`, and how an entry is called in the file."""
+    """Numbers as read: x (T, K) for the K columns of `positions`, and how an entry is called in the file; `stretch`
+    (T,) numbers the recordings where the file itself keeps them apart, and `dt` is the step that it states."""
 
     names: tuple[str, ...]
     positions: tuple[int, ...]
     x: Floats
     where: Callable[[int, int], dict[str, str | int]]
+    stretch: Ints | None = None
+    dt: float | None = None
 
     def column(self, position: int) -> Floats:
         """(T,) values of the column at this position of the file."""
@@ -60,7 +66,12 @@ def choose(names: tuple[str, ...], options: ReadOptions) -> Selection:
     Raises:
         UnknownColumn: a column that was asked for is not there.
         EmptyData: nothing but a time column is left.
+        HeaderTooLong: a column's name is no name.
     """
+    longest = max(map(len, names), default=0)
+    if longest > NAME_CHARS:
+        detail = f"a column's name has {longest} characters; at most {NAME_CHARS} are allowed"
+        raise HeaderTooLong(detail, value=longest, limit=NAME_CHARS)
     wanted = options.time_column is not None
     time = _position(options.time_column, names) if options.time_column is not None else _time_like(names)
     inputs = tuple(dict.fromkeys(_position(column, names) for column in options.inputs or ()))
@@ -105,10 +116,11 @@ def to_series(table: Table, selection: Selection, options: ReadOptions) -> tuple
         IrregularTime: the time column does not increase in even steps.
         EmptyData, TooShort, ConstantChannel: as `Series` says.
     """
-    channels, time, dt = list(selection.channels), selection.time, options.dt
+    channels, time = list(selection.channels), selection.time
+    dt = table.dt if options.dt is None else options.dt
     if time is not None and not selection.wanted and not _runs_on(table.column(time)):
         time = None
-    stretch = None if selection.stretch is None else _stretches(table, selection.stretch)
+    stretch = _stretches(table, selection)
     if time is not None:
         dt = _even_step(table, time, stretch) if dt is None else dt
         if not selection.wanted and time in channels:
@@ -135,13 +147,37 @@ def _columns(table: Table, positions: list[int]) -> Floats:
     return values
 
 
-def _stretches(table: Table, position: int) -> Ints:
-    """(T,) number of the recording of each row."""
-    values = table.column(position)
+def _stretches(table: Table, selection: Selection) -> Ints | None:
+    """(T,) number of the recording of each row; one of the file itself and one of the stretch column together."""
+    if selection.stretch is None:
+        return table.stretch
+    values = table.column(selection.stretch)
     gaps = np.flatnonzero(~np.isfinite(values))
     if gaps.size:
-        raise _gap(table, int(gaps[0]), position, int(gaps.size))
-    return np.concatenate([[0], np.cumsum(np.diff(values) != 0)]).astype(np.int64)
+        raise _gap(table, int(gaps[0]), selection.stretch, int(gaps.size))
+    fresh = np.diff(values) != 0
+    if table.stretch is not None:
+        fresh |= np.diff(table.stretch) != 0
+    return np.concatenate([[0], np.cumsum(fresh)]).astype(np.int64)
+
+
+def distinct(names: Iterable[object]) -> tuple[str, ...]:
+    """Names from a file as names of columns: printable, and each one once."""
+    taken: dict[str, None] = {}
+    counts: dict[str, int] = {}
+    for position, raw in enumerate(names):
+        name = printable(raw, NAME_CHARS + 1) or f"x{position}"
+        label = name
+        while label in taken:
+            counts[name] = counts.get(name, 1) + 1
+            label = f"{name}_{counts[name]}"
+        taken[label] = None
+    return tuple(taken)
+
+
+def is_time_name(name: str) -> bool:
+    """Whether a column of this name may hold the time."""
+    return _plain(name) in TIME_NAMES
 
 
 def _plain(name: str) -> str:
@@ -152,15 +188,17 @@ def _plain(name: str) -> str:
 def _time_like(names: tuple[str, ...]) -> int | None:
     if len(names) < 2:
         return None
-    return next((i for i, name in enumerate(names) if _plain(name) in TIME_NAMES), None)
+    return next((i for i, name in enumerate(names) if is_time_name(name)), None)
 
 
 def _position(column: str | int, names: tuple[str, ...]) -> int:
     if isinstance(column, str) and column in names:
         return names.index(column)
-    number = int(column) if str(column).isdecimal() else -1
+    number = int(column) if str(column).isdecimal() and len(str(column)) < 10 else -1
     if not 0 <= number < len(names):
-        raise UnknownColumn(f"there is no column '{column}'", column=str(column), known=list(names[:100]))
+        raise UnknownColumn(
+            f"there is no column '{printable(column)}'", column=printable(column), known=list(names[:100])
+        )
     return number
 
 

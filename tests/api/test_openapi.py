@@ -124,5 +124,11 @@ def test_uploads_are_declared_as_a_form_with_a_file(document: dict[str, Any]) ->
         "inputs",
         "stretch_column",
         "missing",
+        "format",
+        "dataset",
+        "arrays",
+        "delimiter",
+        "decimal",
+        "header",
     }
     assert form["required"] == ["file"]

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from sqlalchemy import func, select
 
-from api.parsing import outcome, run_reader
+from api.parsing import run_reader
 from chaos_core import Series
 from chaos_core.errors import ParserLimit
+from chaos_core.readers.outcome import outcome
 from chaos_store import datasets
 from chaos_store.blobs import DatabaseBlobs
 from chaos_store.engine import Database

@@ -98,3 +98,12 @@ def test_leaves_use_relative_imports_only() -> None:
         if line.startswith((f"from {leaf}", f"import {leaf}"))
     ]
     assert absolute == []
+
+
+def test_judging_what_a_reader_left_loads_no_parser() -> None:
+    assert _loaded_after("chaos_core.readers.outcome", "numpy", "polars", "h5py", "zstandard", "scipy") == []
+    assert _loaded_after("chaos_core.readers.limits", "numpy", "polars", "h5py", "zstandard", "scipy") == []
+
+
+def test_telling_formats_loads_neither_hdf5_nor_scipy() -> None:
+    assert _loaded_after("chaos_core.readers.recognition", "h5py", "zstandard", "scipy") == []

@@ -77,3 +77,39 @@ def test_a_new_cell_is_found_by_api_command_line_docs_and_training(tmp_path: Pat
     command = [sys.executable, "-c", LOOK]
     done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
     assert done.stdout.strip().endswith("found everywhere"), done.stderr
+
+
+FORMAT = '''
+"""Numbers in hexadecimal."""
+from pathlib import Path
+import numpy as np
+from chaos_core.readers.formats import Format
+from chaos_core.readers.options import ReadOptions
+from chaos_core.readers.table import Selection, Table, choose
+
+
+def read_hex(path: Path, options: ReadOptions) -> tuple[Table, Selection]:
+    x = np.array([[int(line, 16)] for line in path.read_text().splitlines()[1:]], float)
+    selection = choose(("x",), options)
+    return Table(("x",), selection.positions, x, lambda row, position: {"row": row}), selection
+
+
+FORMAT = Format("hex", read_hex, (".hex",), ("text/x-hex",), lambda head: head.startswith(b"HEX"))
+'''
+
+READ = """
+from pathlib import Path
+from chaos_core.readers import read_file
+Path("a.unheard").write_text("HEX\\n" + "\\n".join(hex(i * i) for i in range(40)))
+found = read_file("a.unheard")
+assert (found.format, found.series.x[-1, 0]) == ("hex", 39 * 39)
+print("found")
+"""
+
+
+def test_a_new_file_format_is_found_by_the_reader(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "chaos_core", tmp_path / "chaos_core", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "chaos_core" / "readers" / "hexadecimal.py").write_text(FORMAT)
+    command = [sys.executable, "-c", READ]
+    done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+    assert done.stdout.strip() == "found", done.stderr

@@ -5,25 +5,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-from chaos_core.errors import ParserLimit, revive
+from chaos_core.readers.outcome import outcome
 
 from ..protocol import SERIES_FILE, UPLOAD_FILE, ArtifactMade, JobFile, Result, Stage
 from .channel import Channel
 
 REQUEST_FILE = "request.json"
-FACTS_FILE = "facts.json"
-ERROR_FILE = "error.json"
 
 
 def ingest_job(folder: Path, job: JobFile, channel: Channel) -> None:
     channel.send(Stage(stage="reading"))
     (folder / REQUEST_FILE).write_text(json.dumps({**job.options, "file": UPLOAD_FILE}))
-    code = _parse(folder)
-    if (folder / ERROR_FILE).exists():
-        raise revive(json.loads((folder / ERROR_FILE).read_bytes()))
-    if code != 0 or not (folder / FACTS_FILE).exists():
-        raise ParserLimit(f"the parser ended with exit code {code}", exit_code=code)
-    facts = json.loads((folder / FACTS_FILE).read_bytes())
+    facts = outcome(folder, _parse(folder))
     media_type = "application/x-npz"
     channel.send(ArtifactMade(kind="dataset", file=SERIES_FILE, name=SERIES_FILE, media_type=media_type, facts=facts))
     channel.send(Result(values={}))
