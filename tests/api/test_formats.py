@@ -6,8 +6,6 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from api.routes.datasets import MEDIA_TYPES
-from chaos_core.readers.formats import formats
 from chaos_core.readers.limits import Limits
 from chaos_store.engine import Database
 from chaos_store.settings import Settings
@@ -39,10 +37,6 @@ async def test_a_file_of_any_format_becomes_a_ready_dataset(
     assert back.content == content
     packed = {"gz": "application/gzip", "zst": "application/zstd"}.get(name.rpartition(".")[2])
     assert back.headers["content-type"] != "application/octet-stream" and packed in (None, back.headers["content-type"])
-
-
-def test_downloads_go_out_with_the_media_type_of_each_format() -> None:
-    assert {found.kind: found.content_types[0] for found in formats().values()} == MEDIA_TYPES
 
 
 async def test_the_form_names_arrays_and_formats(client: httpx.AsyncClient) -> None:

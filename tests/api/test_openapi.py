@@ -4,6 +4,8 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+from api.routes.datasets import MEDIA_TYPES
+from chaos_core.readers.formats import formats
 from chaos_store.settings import Settings
 
 METHODS = {"get", "post", "put", "patch", "delete", "head"}
@@ -132,3 +134,7 @@ def test_uploads_are_declared_as_a_form_with_a_file(document: dict[str, Any]) ->
         "header",
     }
     assert form["required"] == ["file"]
+
+
+def test_downloads_go_out_with_the_media_type_of_each_format() -> None:
+    assert {found.kind: found.content_types[0] for found in formats().values()} == MEDIA_TYPES
