@@ -43,8 +43,9 @@ def _one_by_one(models: Sequence[NativeStep]) -> Callable[[], object]:
 
 
 def _in_threads(models: Sequence[NativeStep], pool: ThreadPoolExecutor) -> Callable[[], object]:
-    batches = CASE.starts(UPDATES)
-    return lambda: list(pool.map(lambda step: in_turn(step, CASE, batches), models))
+    """A thread keeps its models, as in `fit_many`: handed from core to core, each would find the cache empty."""
+    shares = [_one_by_one(models[core::CORES]) for core in range(CORES)]
+    return lambda: list(pool.map(lambda share: share(), shares))
 
 
 def lines(found: Json) -> Iterator[str]:
