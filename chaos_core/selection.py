@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 
 from chaos_core.arrays import as_array, as_arrays, as_numpy
 from chaos_core.cells import Cell
 from chaos_core.embedding import Embedding, delay_embed
-from chaos_core.metrics import PRESETS, d_h, d_stsp
+from chaos_core.metrics import PRESETS, d_h
+from chaos_core.metrics.state_space import BinnedTruth
 from chaos_core.observation import Observation
 from chaos_core.orbits import orbits
 from chaos_core.typing import Floats, NumpyParams
@@ -148,12 +150,12 @@ class Judge:
         A state that is better than `beat` must prove it from the other starts too, and its score is then the mean
         over all: a model that leaves the attractor once in 100 000 steps is often not caught by a few runs.
         """
-        found = self._judged(params, self.first)
-        promising = found.score is not None and (beat is None or found.score < beat)
-        if not promising or len(self.starts) <= self.first:
+        runs = self._tried(params, slice(0, self.first))
+        found = self._judged(runs)
+        if not _beats(found, beat) or len(self.starts) <= self.first:
             return found
-        found = self._judged(params, len(self.starts))
-        if found.score is None:
+        found = self._judged(np.concatenate([runs, self._tried(params, slice(self.first, None))]))
+        if found.score is None or not _beats(found, beat):
             return found
         return replace(found, score=found.score + WORST_D_STSP * self.lost(params))
 
@@ -171,25 +173,26 @@ class Judge:
         u = self.many_inputs
         with np.errstate(all="ignore"):
             runs = [
-                self._runs(params, self.many[group], SHORT_RUN, None if u is None else u[group]) for group in groups
+                self._runs(params, self.many[group], SHORT_RUN, None if u is None else u[group], QUIET_ROWS)
+                for group in groups
             ]
-            spread = np.concatenate([run[:, -QUIET_ROWS:].std(axis=1) for run in runs])
-            moves = spread >= QUIET_SHARE * self._signal()
-        pieces = self.truth[: len(self.truth) // QUIET_ROWS * QUIET_ROWS].reshape(-1, QUIET_ROWS, self.truth.shape[1])
-        quiet = (pieces.std(axis=1) < QUIET_SHARE * self.truth.std(axis=0)).all(axis=1)
-        return max(0.0, float(1 - moves.any(axis=1).mean()) - float(quiet.mean() if len(quiet) else 0.0))
+            spread = np.concatenate([run.std(axis=1) for run in runs])
+            moves = spread >= QUIET_SHARE * self._signal
+        return max(0.0, float(1 - moves.any(axis=1).mean()) - self._quiet)
 
     def floor(self) -> float:
         """D_stsp between the two halves of the truth: what a perfect model would roughly get. 0 where undefined."""
         middle = len(self.truth) // 2
-        return self._distance(self.truth[:middle], self.truth[middle:]) or 0.0
+        first, second = (self._coordinates(half) for half in (self.truth[:middle], self.truth[middle:]))
+        return BinnedTruth(first, PRESETS[self.preset]).divergence(second).value or 0.0
 
-    def _judged(self, params: NumpyParams, count: int) -> Judgement:
-        u = None if self.inputs is None else self.inputs[:count]
-        runs = self._runs(params, self.starts[:count], self.steps, u)
-        low, high = self.truth.min(axis=0), self.truth.max(axis=0)
+    def _tried(self, params: NumpyParams, which: slice) -> Floats:
+        return self._runs(params, self.starts[which], self.steps, None if self.inputs is None else self.inputs[which])
+
+    def _judged(self, runs: Floats) -> Judgement:
+        low, high = self._box
         for run in runs:
-            fate = fate_of(run, low, high, self._signal())
+            fate = fate_of(run, low, high, self._signal)
             if fate is not Fate.LIVING:
                 return Judgement(fate)
         seen = measured(settled(runs, self.discard_share), self.noise, self.preset)
@@ -200,6 +203,44 @@ class Judge:
         score = float(np.max(geometry) + np.mean(hellinger))
         return Judgement(Fate.LIVING, float(np.mean(geometry)), float(np.mean(hellinger)), score)
 
+    def _runs(
+        self, params: NumpyParams, starts: Floats, steps: int, u: Floats | None = None, last: int | None = None
+    ) -> Floats:
+        """(K, steps, N) in scaled units; of each run the last rows alone where their number is given."""
+        p = as_arrays(params)
+        with np.errstate(all="ignore"):
+            z0 = as_numpy(self.observation.infer(p, as_array(starts), self.cell.state_size))
+            z = orbits(self.cell, params, z0, steps, u)[:, -(last or steps) :]
+            x = as_numpy(self.observation.predict(p, as_array(z), starts.shape[1]))
+        return x[..., : self.truth.shape[1]]
+
+    def _geometry(self, run: Floats) -> float:
+        value = self._binned.divergence(self._coordinates(run)).value
+        return WORST_D_STSP if value is None else value
+
+    def _coordinates(self, x: Floats) -> Floats:
+        seen = coordinates(x, self.embedding)
+        return seen if self._axes is None else seen @ self._axes
+
+    @cached_property
+    def _axes(self) -> Floats | None:
+        """The leading principal axes of the truth where there are more coordinates than the preset bins."""
+        true = coordinates(self.truth, self.embedding)
+        if true.shape[1] <= len(PRESETS[self.preset].binning.bins):
+            return None
+        _, _, axes = np.linalg.svd(true[:LEADING_ROWS] - true.mean(axis=0), full_matrices=False)
+        leading: Floats = axes[:DELAYS_COMPARED].T
+        return leading
+
+    @cached_property
+    def _binned(self) -> BinnedTruth:
+        return BinnedTruth(self._coordinates(self.truth), PRESETS[self.preset])
+
+    @cached_property
+    def _box(self) -> tuple[Floats, Floats]:
+        return self.truth.min(axis=0), self.truth.max(axis=0)
+
+    @cached_property
     def _signal(self) -> Floats:
         """Standard deviation of each channel of the truth without its measuring noise."""
         whole = self.truth.std(axis=0)
@@ -207,23 +248,13 @@ class Judge:
         signal: Floats = np.sqrt(np.maximum(whole**2 - noise**2, (LEAST_SIGNAL * whole) ** 2))
         return signal
 
-    def _runs(self, params: NumpyParams, starts: Floats, steps: int, u: Floats | None = None) -> Floats:
-        """(K, steps, N) in scaled units."""
-        p = as_arrays(params)
-        with np.errstate(all="ignore"):
-            z0 = as_numpy(self.observation.infer(p, as_array(starts), self.cell.state_size))
-            z = orbits(self.cell, params, z0, steps, u)
-            x = as_numpy(self.observation.predict(p, as_array(z), starts.shape[1]))
-        return x[..., : self.truth.shape[1]]
+    @cached_property
+    def _quiet(self) -> float:
+        """Share of the pieces of the truth that move less than half as much as the whole."""
+        pieces = self.truth[: len(self.truth) // QUIET_ROWS * QUIET_ROWS].reshape(-1, QUIET_ROWS, self.truth.shape[1])
+        quiet = (pieces.std(axis=1) < QUIET_SHARE * self.truth.std(axis=0)).all(axis=1)
+        return float(quiet.mean()) if len(quiet) else 0.0
 
-    def _geometry(self, run: Floats) -> float:
-        value = self._distance(self.truth, run)
-        return WORST_D_STSP if value is None else value
 
-    def _distance(self, true: Floats, generated: Floats) -> float | None:
-        true, generated = coordinates(true, self.embedding), coordinates(generated, self.embedding)
-        binned = len(PRESETS[self.preset].binning.bins)
-        if true.shape[1] > binned:
-            axes = np.linalg.svd(true[:LEADING_ROWS] - true.mean(axis=0), full_matrices=False)[2][:DELAYS_COMPARED]
-            true, generated = true @ axes.T, generated @ axes.T
-        return d_stsp(true, generated, preset=self.preset, floor=False).value
+def _beats(found: Judgement, score: float | None) -> bool:
+    return found.score is not None and (score is None or found.score < score)

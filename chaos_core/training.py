@@ -35,6 +35,8 @@ CALL_S = 0.05
 """What a call into native code should take: long enough to cost nothing, short enough to be broken off."""
 MASK_ENTRIES = 4_000_000
 """Of all masks of a call together, 16 to 32 MB."""
+LEAST_GAIN = 0.05
+"""A state that is better by less is not worth the many runs that confirm one."""
 GOOD_SCORE, GOOD_FLOORS = 0.85, 2.5
 LATE_FROM = 0.75
 
@@ -223,7 +225,7 @@ class Trainer:
         flat = self._engine.arrays()[0]
         if not np.isfinite(flat).all():
             raise Diverged(f"parameters are not finite at update {self.update}", update=self.update)
-        found = self._judge.judge(self._named(flat), None if self._best is None else self._best.score)
+        found = self._judge.judge(self._named(flat), self._score_to_beat)
         self._fate, self._judged = found.fate, self.update
         self._died = None if found.fate is Fate.LIVING else self._died or self.update
         better = self._is_better(found)
@@ -244,8 +246,12 @@ class Trainer:
         flat = np.concatenate([params[name].ravel() for name in self._shapes])
         self._engine.restore(flat, np.zeros_like(flat), np.zeros_like(flat), 0)
 
+    @property
+    def _score_to_beat(self) -> float | None:
+        return None if self._best is None else (1 - LEAST_GAIN) * self._best.score
+
     def _is_better(self, found: Judgement) -> bool:
-        return found.score is not None and (self._best is None or found.score < self._best.score)
+        return found.score is not None and (self._score_to_beat is None or found.score < self._score_to_beat)
 
     def _dead(self) -> Exploded | Collapsed:
         where = (

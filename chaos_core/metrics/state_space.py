@@ -10,7 +10,7 @@ from chaos_core.metrics.presets import Binning, Preset, preset_named
 from chaos_core.metrics.score import Outcome, Score, first_gap, score_with_floor, still_channel, two_series
 from chaos_core.typing import Floats, Ints
 
-__all__ = ["D_STSP", "d_stsp"]
+__all__ = ["D_STSP", "BinnedTruth", "d_stsp"]
 
 
 class Histogram(NamedTuple):
@@ -62,48 +62,71 @@ def d_stsp(
     def measure(one: Floats, other: Floats) -> Outcome:
         if one.shape[1] > len(chosen.binning.bins) and chosen.mixture is not None:
             return mixture_divergence(one, other, chosen, seed)
-        return _divergence(one, other, chosen)
+        return BinnedTruth(one, chosen).divergence(other)
 
     return score_with_floor(measure, truth, run, floor=floor)
 
 
-def _divergence(true: Floats, generated: Floats, preset: Preset) -> Outcome:
-    binning, channels = preset.binning, true.shape[1]
-    if channels > len(binning.bins):
-        return Outcome.undefined(
-            f"preset {preset.name} bins at most {len(binning.bins)} channels and there are {channels}: "
-            "in more dimensions nearly all cells are empty",
-            preset=preset.name,
+class BinnedTruth:
+    """The true series of D_stsp in its cells, for comparisons by the thousand: what depends on it alone is done once.
+
+    Args:
+        true: (T, N) observations.
+        preset: the settings; its binning must know N channels, else every comparison is undefined.
+    """
+
+    def __init__(self, true: Floats, preset: Preset) -> None:
+        self._true, self._preset = true, preset
+        channels = true.shape[1]
+        self._reason = _unusable(true, channels, preset)
+        if self._reason is None:
+            self._bins = preset.binning.bins[channels - 1]
+            self._low, self._high = _box(true, preset.binning)
+            with np.errstate(over="ignore", invalid="ignore"):
+                span = self._high - self._low
+            if not (np.isfinite(span).all() and (span > 0).all()):
+                self._reason = "the true series is too large or too small for a box"
+        if self._reason is None:
+            self._p = self._counted(true)
+
+    def divergence(self, generated: Floats) -> Outcome:
+        """D_stsp of a run (T', N); see `d_stsp` for where there is none."""
+        reason = self._reason or _empty(generated) or first_gap(generated, "generated")
+        if reason is not None:
+            return Outcome.undefined(reason, preset=self._preset.name)
+        p, q = self._p, self._counted(generated)
+        detail: dict[str, Any] = {
+            "preset": self._preset.name,
+            "method": "binned",
+            "bins": self._bins,
+            "box_low": self._low.tolist(),
+            "box_high": self._high.tolist(),
+            "share_inside_true": p.inside / len(self._true),
+            "share_inside_generated": q.inside / len(generated),
+        }
+        for histogram, role in ((p, "true"), (q, "generated")):
+            if histogram.inside == 0:
+                return Outcome(None, f"no row of {role} lies in the histogram's box", detail)
+        cells, smoothing = self._bins ** self._true.shape[1], self._preset.binning.smoothing
+        return Outcome(_kullback_leibler(p, q, cells, smoothing), None, detail)
+
+    def _counted(self, x: Floats) -> Histogram:
+        return _histogram(x, self._low, self._high, self._bins, self._preset.binning)
+
+
+def _unusable(true: Floats, channels: int, preset: Preset) -> str | None:
+    if channels > len(preset.binning.bins):
+        return (
+            f"preset {preset.name} bins at most {len(preset.binning.bins)} channels and there are {channels}: "
+            "in more dimensions nearly all cells are empty"
         )
-    reason = _unusable(true, generated)
-    if reason is not None:
-        return Outcome.undefined(reason, preset=preset.name)
-    bins = binning.bins[channels - 1]
-    low, high = _box(true, binning)
-    with np.errstate(over="ignore", invalid="ignore"):
-        span = high - low
-    if not (np.isfinite(span).all() and (span > 0).all()):
-        return Outcome.undefined("the true series is too large or too small for a box", preset=preset.name)
-    p, q = (_histogram(x, low, high, bins, binning) for x in (true, generated))
-    detail: dict[str, Any] = {
-        "preset": preset.name,
-        "method": "binned",
-        "bins": bins,
-        "box_low": low.tolist(),
-        "box_high": high.tolist(),
-        "share_inside_true": p.inside / len(true),
-        "share_inside_generated": q.inside / len(generated),
-    }
-    for histogram, role in ((p, "true"), (q, "generated")):
-        if histogram.inside == 0:
-            return Outcome(None, f"no row of {role} lies in the histogram's box", detail)
-    return Outcome(_kullback_leibler(p, q, bins**channels, binning.smoothing), None, detail)
+    if len(true) < 2:
+        return f"{len(true)} true rows are too few for histograms"
+    return first_gap(true, "true") or still_channel(true, "true")
 
 
-def _unusable(true: Floats, generated: Floats) -> str | None:
-    if len(true) < 2 or len(generated) < 1:
-        return f"{len(true)} true and {len(generated)} generated rows are too few for histograms"
-    return first_gap(true, "true") or first_gap(generated, "generated") or still_channel(true, "true")
+def _empty(generated: Floats) -> str | None:
+    return None if len(generated) else "0 generated rows are too few for histograms"
 
 
 def _box(true: Floats, binning: Binning) -> tuple[Floats, Floats]:
