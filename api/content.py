@@ -1,23 +1,25 @@
 """Bytes out: ETag, ranges, HEAD and digests over the chunks of a blob."""
 
+import asyncio
 import base64
 import hashlib
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy.orm import Session
 
+from chaos_core import errors as core
 from chaos_store.blobs import CHUNK_BYTES, DatabaseBlobs
 from chaos_store.errors import BlobCorrupt, NotFound
 
 from . import problems
 from .context import Context
-from .errors import RangeNotSatisfiable
+from .errors import ConversionTooLarge, InvalidRequest, RangeNotSatisfiable
 
 DOWNLOAD: dict[str, Any] = {
     "response_class": Response,
@@ -28,6 +30,12 @@ DOWNLOAD: dict[str, Any] = {
         304: {"description": "the bytes are those of If-None-Match"},
     },
 }
+MADE: dict[str, Any] = DOWNLOAD | {
+    "responses": DOWNLOAD["responses"] | problems.declared(core.UnreadableFile, ConversionTooLarge, InvalidRequest)
+}
+IMMUTABLE = "private, max-age=31536000, immutable"
+ASK_AGAIN = "private, no-cache"
+"""For what can change while its address stays: the answer to the next request may be 304."""
 VERIFIED_BYTES = 64 * CHUNK_BYTES
 PIECE_BYTES = 2 * CHUNK_BYTES
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -40,6 +48,7 @@ class Content:
     size: int
     media_type: str
     filename: str
+    cache: str = IMMUTABLE
 
     @property
     def etag(self) -> str:
@@ -52,28 +61,64 @@ class Content:
         return {
             "ETag": self.etag,
             "Accept-Ranges": "bytes",
-            "Cache-Control": "private, max-age=31536000, immutable",
+            "Cache-Control": self.cache,
             "Content-Disposition": f"{place}; filename=\"{plain}\"; filename*=UTF-8''{quote(self.filename, safe='')}",
             "Content-Security-Policy": SANDBOX,
             "Repr-Digest": f"sha-256=:{digest}:",
         }
 
 
+@dataclass(frozen=True)
+class Part:
+    """What of the bytes goes out, and how it is announced."""
+
+    start: int
+    stop: int
+    status: int
+    headers: dict[str, str]
+    bodiless: bool = False
+
+    @classmethod
+    def of(cls, request: Request, content: Content) -> Self:
+        headers = content.headers()
+        if _names(request.headers.get("if-none-match", ""), content.etag):
+            return cls(0, 0, 304, headers, bodiless=True)
+        wanted = _wanted(request, content)
+        start, stop = wanted or (0, content.size)
+        if wanted:
+            headers["Content-Range"] = f"bytes {start}-{stop - 1}/{content.size}"
+        headers["Content-Length"] = str(stop - start)
+        return cls(start, stop, 206 if wanted else 200, headers, bodiless=request.method == "HEAD")
+
+    def head(self, content: Content) -> Response:
+        return Response(None, self.status, self.headers, None if self.status == 304 else content.media_type)
+
+
 async def deliver(request: Request, context: Context, content: Content) -> Response:
-    headers = content.headers()
-    if _names(request.headers.get("if-none-match", ""), content.etag):
-        return Response(status_code=304, headers=headers)
-    wanted = _wanted(request, content)
-    start, stop = wanted or (0, content.size)
-    if wanted:
-        headers["Content-Range"] = f"bytes {start}-{stop - 1}/{content.size}"
-    headers["Content-Length"] = str(stop - start)
-    status = 206 if wanted else 200
-    if request.method == "HEAD":
-        return Response(None, status, headers, content.media_type)
+    part = Part.of(request, content)
+    if part.bodiless:
+        return part.head(content)
     if content.size <= VERIFIED_BYTES:
         await _verify(context, content)
-    return StreamingResponse(_stream(context, content, start, stop), status, headers, content.media_type)
+    body = _stream(context, content, part.start, part.stop)
+    return StreamingResponse(body, part.status, part.headers, content.media_type)
+
+
+async def deliver_bytes(
+    request: Request, body: bytes, media_type: str, filename: str, *, cache: str = IMMUTABLE
+) -> Response:
+    """What was made for this request."""
+    digest = await asyncio.to_thread(hashlib.sha256, body)
+    content = Content(digest.hexdigest(), len(body), media_type, filename, cache)
+    part = Part.of(request, content)
+    if part.bodiless:
+        return part.head(content)
+    return Response(body[part.start : part.stop], part.status, part.headers, media_type)
+
+
+async def whole(context: Context, sha256: str) -> bytes:
+    async with context.read() as session:
+        return await session.run_sync(_piece, sha256, 0, None)
 
 
 async def _verify(context: Context, content: Content) -> None:
@@ -95,7 +140,7 @@ async def _stream(context: Context, content: Content, start: int, stop: int) -> 
         yield piece
 
 
-def _piece(session: Session, sha256: str, start: int, stop: int) -> bytes:
+def _piece(session: Session, sha256: str, start: int, stop: int | None) -> bytes:
     return b"".join(DatabaseBlobs().read(session, sha256, start, stop))
 
 

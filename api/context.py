@@ -53,6 +53,7 @@ class Context:
     celery: Celery
     parser_slots: asyncio.Semaphore
     generator_slot: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    maker_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     keys: KeyCache = field(default_factory=KeyCache)
     stopping: threading.Event = field(default_factory=threading.Event)
 

@@ -69,6 +69,12 @@ class RangeNotSatisfiable(ApiError):
     remedy = "Ask for bytes below the size given in the Content-Range header."
 
 
+class ConversionTooLarge(ApiError):
+    code = "conversion_too_large"
+    title = "The content is too large to be converted or packed"
+    remedy = "Download the parts as they are stored: leave `format` out, or take the artifacts one by one."
+
+
 class AnalysisMismatch(ApiError):
     code = "analysis_mismatch"
     title = "The analysis is of another series"

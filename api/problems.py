@@ -102,6 +102,7 @@ STATUS: dict[type[core.ChaosError], int] = {
     http.BodyTooLarge: 413,
     http.UnsupportedMediaType: 415,
     http.RangeNotSatisfiable: 416,
+    http.ConversionTooLarge: 422,
     http.InvalidRequest: 422,
     http.InternalError: 500,
     http.DatabaseUnavailable: 503,

@@ -94,6 +94,22 @@ class Client:
         """Runs a failed or cancelled job again: from its newest checkpoint, or from the start."""
         return self._command(job_id, "retry", {"from": "start" if fresh else "checkpoint"})
 
+    def generate(self, model_id: str, steps: int, **words: Any) -> Json:
+        """Lets a model run by itself; `words`: starts, members, spread, seed, inputs. Download the link `content`."""
+        made: Json = self._send("POST", f"/v1/models/{model_id}/trajectories", json={"steps": steps, **words}).json()
+        return made
+
+    def forecast(self, model_id: str, context: list[list[float]], horizon: int, **words: Any) -> Json:
+        """What comes after the last rows, oldest first; `words`: inputs, time."""
+        body = {"context": context, "horizon": horizon, **words}
+        told: Json = self._send("POST", f"/v1/models/{model_id}/forecast", json=body).json()
+        return told
+
+    def describe(self, model_id: str, **words: str | None) -> Json:
+        """Gives a model another `name` or a `licence`."""
+        model: Json = self._send("PATCH", f"/v1/models/{model_id}", json=words).json()
+        return model
+
     def delete(self, path: str, **query: Any) -> None:
         """E.g. `/v1/jobs/{id}`, `/v1/models/{id}`, or `/v1/datasets/{id}` with cascade=True."""
         self._send("DELETE", path, params=query)
@@ -115,8 +131,9 @@ class Client:
             if not cursor:
                 return
 
-    def download(self, path: str) -> bytes:
-        return self._send("GET", path).content
+    def download(self, path: str, **query: Any) -> bytes:
+        """E.g. `/v1/models/{id}/content` with format="onnx", or `/v1/jobs/{id}/archive.zip`."""
+        return self._send("GET", path, params=query or None).content
 
     def _command(self, job_id: str, name: str, body: Json | None = None) -> Json:
         job: Json = self._send("POST", f"/v1/jobs/{job_id}/{name}", **({"json": body} if body else {})).json()

@@ -81,8 +81,11 @@ def shifted(bias: Tensor, s: Tensor | None) -> Tensor:
 def concat(parts: Sequence[Tensor]) -> Tensor:
     """Joins arrays along the last axis with the library that they come from.
 
-    It exists because joining is a function and no method in torch, and `vmap` refuses to write into slices.
+    It exists because joining is a function and no method in torch, and `vmap` refuses to write into slices. What is
+    neither torch's nor numpy's brings a method `concat` (`chaos_core.recording`).
     """
     if isinstance(parts[0], np.ndarray):
         return cast(Tensor, np.concatenate(cast(Sequence[Any], parts), axis=-1).view(Array))
+    if hasattr(type(parts[0]), "concat"):
+        return cast(Tensor, cast(Any, parts[0]).concat(parts))
     return cast(Tensor, sys.modules["torch"].cat(tuple(parts), -1))

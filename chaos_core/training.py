@@ -13,6 +13,7 @@ import numpy.typing as npt
 from chaos_core import checkpoint
 from chaos_core.arrays import as_array, as_arrays, as_numpy
 from chaos_core.checkpoint import Best, State
+from chaos_core.code_version import code_version
 from chaos_core.engine import Batch, layout, make_engine
 from chaos_core.errors import CheckpointUnreadable, Collapsed, Diverged, Exploded, Inconsistent
 from chaos_core.fitted import Fitted
@@ -325,6 +326,7 @@ class Trainer:
             "bound": self.plan.cell.bound(self._named(best.flat)),
             "kernel": self.kernel,
             "device": self.device,
+            "code": code_version(),
         }
 
     def _named(self, flat: npt.NDArray[Any]) -> dict[str, npt.NDArray[Any]]:

@@ -8,7 +8,10 @@ from .engine import insert_for, now
 from .paging import window
 from .tables import Artifact, new_id
 
-__all__ = ["create", "get", "named", "of_job", "page"]
+__all__ = ["GENERATED", "create", "get", "named", "of_job", "page"]
+
+GENERATED = "generated"
+"""The kind of what a client asked of a finished model, beside what the job made."""
 
 
 def create(

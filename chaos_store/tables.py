@@ -261,10 +261,13 @@ class TrainedModel(Base):
     artifact_id: Mapped[str] = mapped_column(ForeignKey("artifact.id"))
     parameter_count: Mapped[int] = mapped_column(BigInteger)
     plan_hash: Mapped[str | None]
+    licence: Mapped[str | None]
     created_at: Mapped[float] = mapped_column(default=now())
 
 
 class Trajectory(Base):
+    """Free runs of a trained model: the one that its job stored, or those that a client asked for by `options`."""
+
     __tablename__ = "trajectory"
     __table_args__ = (Index(None, "project_id", "created_at", "id"),)
 
@@ -275,6 +278,8 @@ class Trajectory(Base):
     artifact_id: Mapped[str] = mapped_column(ForeignKey("artifact.id"), unique=True)
     steps: Mapped[int] = mapped_column(BigInteger)
     channels: Mapped[int]
+    runs: Mapped[int] = mapped_column(default=1)
+    options: Mapped[Json] = mapped_column(default=dict)
     created_at: Mapped[float] = mapped_column(default=now())
 
 

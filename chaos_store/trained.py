@@ -7,12 +7,13 @@ from sqlalchemy import Select, select, update
 from sqlalchemy import delete as remove
 from sqlalchemy.orm import Session
 
+from .artifacts import GENERATED
 from .engine import insert_for, now
 from .errors import NotFound
 from .paging import window
 from .tables import Artifact, Job, TrainedModel, Trajectory, new_id
 
-__all__ = ["create", "delete", "get", "page"]
+__all__ = ["create", "delete", "describe", "get", "page"]
 
 
 def create(
@@ -40,13 +41,25 @@ def create(
     )
     replaced = statement.on_conflict_do_update(index_elements=["job_id"], set_=content).returning(TrainedModel)
     trained = session.scalars(replaced, execution_options={"populate_existing": True}).one()
-    runs_before = remove(Trajectory).where(Trajectory.job_id == artifact.job_id)
-    session.execute(runs_before, execution_options={"synchronize_session": False})
+    asked_for = (Artifact.job_id == artifact.job_id, Artifact.kind == GENERATED)
+    for before in (remove(Trajectory).where(Trajectory.job_id == artifact.job_id), remove(Artifact).where(*asked_for)):
+        session.execute(before, execution_options={"synchronize_session": False})
     return trained
 
 
 def get(project_id: str, model_id: str) -> Select[TrainedModel]:
     return select(TrainedModel).where(TrainedModel.project_id == project_id, TrainedModel.id == model_id)
+
+
+def describe(session: Session, project_id: str, model_id: str, words: Mapping[str, Any]) -> TrainedModel:
+    """Changes what people say of it, `name` and `licence`; what was learnt stays as it is."""
+    trained = session.scalar(get(project_id, model_id).with_for_update(), execution_options={"populate_existing": True})
+    if trained is None:
+        raise NotFound(f"There is no trained model {model_id}.", kind="model", id=model_id)
+    for word, value in words.items():
+        setattr(trained, word, value)
+    session.flush()
+    return trained
 
 
 def delete(session: Session, project_id: str, model_id: str) -> None:

@@ -1,21 +1,31 @@
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
 
+from fastapi import APIRouter, Query, Request, Response
+
+from chaos_core.onnx_model import to_onnx
 from chaos_store import trained, trajectories
 from chaos_store.errors import NotFound, StorageFull
 from chaos_store.tables import TrainedModel
 
 from .. import problems
-from ..content import DOWNLOAD
+from ..card import CARD_FILE, card
+from ..content import ASK_AGAIN, DOWNLOAD, MADE, deliver_bytes
 from ..context import Caller, Context
-from ..deps import Known, Paged, Shared
+from ..deps import JsonBody, Known, Paged, Shared
+from ..errors import BodyTooLarge, InvalidJson, UnsupportedMediaType
+from ..lineage import lineage
 from ..lookup import one, page
-from ..schemas.models import ModelOut
+from ..making import load, make
+from ..schemas.lineage import LineageOut
+from ..schemas.models import FileQuery, ModelChange, ModelOut
 from ..schemas.resource import Page
 from ..schemas.trajectories import TrajectoryOut
 from .artifacts import send
 
 router = APIRouter(prefix="/models", tags=["models"])
 missing = problems.declared(NotFound)
+ONNX = "application/x-onnx"
+MARKDOWN = "text/markdown; charset=utf-8"
 
 
 async def find(context: Context, caller: Caller, model_id: str) -> TrainedModel:
@@ -48,16 +58,52 @@ async def delete(model_id: str, caller: Known, context: Shared) -> None:
         await session.run_sync(trained.delete, caller.project_id, model_id)
 
 
+@router.patch(
+    "/{model_id}",
+    operation_id="models_update",
+    summary="Give a trained model another name, or a licence",
+    dependencies=[JsonBody],
+    responses=problems.declared(NotFound, InvalidJson, BodyTooLarge, UnsupportedMediaType, StorageFull),
+)
+async def update(model_id: str, body: ModelChange, caller: Known, context: Shared) -> ModelOut:
+    async with context.write() as session:
+        return ModelOut.of(await session.run_sync(trained.describe, caller.project_id, model_id, body.words()))
+
+
 @router.get(
     "/{model_id}/content",
     operation_id="models_content",
-    summary="The safetensors file; its metadata key `chaos` holds `config`",
-    **DOWNLOAD,
+    summary="The safetensors file, whose metadata key `chaos` holds `config`; or one step as ONNX",
+    **MADE,
 )
-@router.head("/{model_id}/content", operation_id="models_content_head", summary="Size and hash", **DOWNLOAD)
-async def content(model_id: str, request: Request, caller: Known, context: Shared) -> Response:
+@router.head("/{model_id}/content", operation_id="models_content_head", summary="Size and hash", **MADE)
+async def content(
+    model_id: str, query: Annotated[FileQuery, Query()], request: Request, caller: Known, context: Shared
+) -> Response:
     row = await find(context, caller, model_id)
-    return await send(request, context, caller, row.artifact_id)
+    if query.format == "safetensors":
+        return await send(request, context, caller, row.artifact_id)
+    made = await make(context, to_onnx, await load(context, row), query.precision)
+    return await deliver_bytes(request, made, ONNX, "model.onnx")
+
+
+@router.get(
+    "/{model_id}/lineage",
+    operation_id="models_lineage",
+    summary="Where a model came from: data, analysis, plan, code, seed, attempts, checkpoints, metrics, scores, papers",
+    responses=missing,
+)
+async def ancestry(model_id: str, caller: Known, context: Shared) -> LineageOut:
+    row = await find(context, caller, model_id)
+    async with context.read() as session:
+        return await lineage(session, caller, row)
+
+
+@router.get("/{model_id}/card", operation_id="models_card", summary="The model card, as Markdown", **DOWNLOAD)
+@router.head("/{model_id}/card", operation_id="models_card_head", summary="Size and hash", **DOWNLOAD)
+async def model_card(model_id: str, request: Request, caller: Known, context: Shared) -> Response:
+    told = await ancestry(model_id, caller, context)
+    return await deliver_bytes(request, card(told).encode(), MARKDOWN, CARD_FILE, cache=ASK_AGAIN)
 
 
 @router.get(

@@ -9,6 +9,7 @@ from .. import problems
 from ..deps import MAX_PAGE, Shared
 from ..envelope import MAX_JSON_BYTES
 from ..readiness import check
+from ..running import LIMITS
 from ..schemas.problem import ProblemKind, ProblemKinds
 from ..schemas.service import KindOut, Limits, Live, ModelTypes, Ready
 
@@ -37,7 +38,8 @@ async def ready(context: Shared, response: Response) -> Ready:
 @router.get("/limits", operation_id="limits_get", summary="What this service takes at most")
 async def limits(context: Shared) -> Limits:
     facts = {name: getattr(context.settings, name, None) for name in Limits.model_fields}
-    return Limits.model_validate(facts | {"object": "limits", "max_json_bytes": MAX_JSON_BYTES, "max_page": MAX_PAGE})
+    fixed = {"object": "limits", "max_json_bytes": MAX_JSON_BYTES, "max_page": MAX_PAGE}
+    return Limits.model_validate(facts | fixed | LIMITS)
 
 
 @router.get("/model-types", operation_id="model_types_list", summary="All that a spec may name, with its settings")

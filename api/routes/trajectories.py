@@ -1,19 +1,29 @@
-from fastapi import APIRouter, Request, Response
+from pathlib import PurePath
+from typing import Annotated
 
-from chaos_store import trajectories
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import Field
+
+from chaos_store import artifacts, trained, trajectories
 from chaos_store.errors import NotFound
 from chaos_store.tables import Trajectory
 
 from .. import problems
-from ..content import DOWNLOAD
+from ..content import MADE, deliver_bytes, whole
 from ..context import Caller, Context
-from ..deps import Known, Paged, Shared
+from ..deps import Known, Paged, Shared, Strict
 from ..lookup import one, page
+from ..making import check_bytes, make
 from ..schemas.resource import Page
 from ..schemas.trajectories import TrajectoryOut
+from ..tabling import MEDIA_TYPES, TableFormat, converted
 from .artifacts import send
 
 router = APIRouter(prefix="/trajectories", tags=["trajectories"])
+
+
+class FormatQuery(Strict):
+    format: TableFormat = Field("npz", description="`npz` as stored; the others are made from it")
 
 
 async def find(context: Context, caller: Caller, trajectory_id: str) -> Trajectory:
@@ -41,10 +51,24 @@ async def get(trajectory_id: str, caller: Known, context: Shared) -> TrajectoryO
 @router.get(
     "/{trajectory_id}/content",
     operation_id="trajectories_content",
-    summary="The NPZ file: `x` (steps, N) in the data's units, `z` (steps, M), `latent_start`, all float64",
-    **DOWNLOAD,
+    summary="The free run: as stored (NPZ), or as NPY, Parquet or CSV",
+    description="NPZ: `x` (steps, N) in the data's units, `z` (steps, M), `latent_start`, all float64; several are "
+    "(runs, steps, N) and so on. NPY: `x` alone. Parquet and CSV: a row a step, with `time` from the start (`step` if "
+    "dt is not known), the channels by name, and `run` where there are several.",
+    **MADE,
 )
-@router.head("/{trajectory_id}/content", operation_id="trajectories_content_head", summary="Size and hash", **DOWNLOAD)
-async def content(trajectory_id: str, request: Request, caller: Known, context: Shared) -> Response:
+@router.head("/{trajectory_id}/content", operation_id="trajectories_content_head", summary="Size and hash", **MADE)
+async def content(
+    trajectory_id: str, query: Annotated[FormatQuery, Query()], request: Request, caller: Known, context: Shared
+) -> Response:
     row = await find(context, caller, trajectory_id)
-    return await send(request, context, caller, row.artifact_id)
+    if query.format == "npz":
+        return await send(request, context, caller, row.artifact_id)
+    async with context.read() as session:
+        stored = await one(session, artifacts.get(caller.project_id, row.artifact_id), "artifact", row.artifact_id)
+        model = await one(session, trained.get(caller.project_id, row.model_id), "model", row.model_id)
+    check_bytes(stored.size, "the stored trajectory")
+    names, dt = model.config["names"], model.config["dt"]
+    made = await make(context, converted, await whole(context, stored.sha256), query.format, names, dt)
+    filename = f"{PurePath(stored.name).stem}.{query.format}"
+    return await deliver_bytes(request, made, MEDIA_TYPES[query.format], filename)

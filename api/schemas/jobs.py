@@ -88,6 +88,7 @@ class JobLinks(BaseModel):
     events: str
     metrics: str
     artifacts: str
+    archive: str
     checkpoints: str
     cancel: str
     pause: str
@@ -149,6 +150,7 @@ def _links(row: Job, trajectory_id: str | None) -> JobLinks:
         events=f"{own}/events",
         metrics=f"{own}/metrics",
         artifacts=f"{own}/artifacts",
+        archive=f"{own}/archive.zip",
         checkpoints=f"{own}/checkpoints",
         cancel=f"{own}/cancel",
         pause=f"{own}/pause",

@@ -19,6 +19,10 @@ class Limits(BaseModel):
     max_file_header_bytes: int = Field(description="longest header of a file")
     max_wait_s: float
     max_page: int
+    max_run_steps: int = Field(description="steps of POST /v1/models/{id}/trajectories")
+    max_run_numbers: int = Field(description="runs * steps * (channels + latent state) of the same")
+    max_run_work: int = Field(description="runs * steps * parameters of the same, and steps * parameters of a forecast")
+    max_forecast_steps: int = Field(description="`horizon` of POST /v1/models/{id}/forecast")
     max_queued_jobs: int = Field(description="jobs that wait; more are refused with `queue_full`")
     max_blob_bytes: int | None = Field(description="stored bytes; null: what the disk holds")
     job_wall_s: float | None = Field(description="longest run of one job; null: no limit")

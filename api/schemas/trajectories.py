@@ -5,7 +5,7 @@ from pydantic import BaseModel, Field
 
 from chaos_store.tables import Trajectory
 
-from .resource import Resource
+from .resource import Json, Resource
 
 
 class TrajectoryLinks(BaseModel):
@@ -23,6 +23,8 @@ class TrajectoryOut(Resource):
     artifact_id: str
     steps: int
     channels: int
+    runs: int = Field(description="free runs in it; above 1 the arrays have a first axis of runs")
+    options: Json = Field(description="what was asked for; empty for the run that the job stored")
     created_at: datetime
     links: TrajectoryLinks
 

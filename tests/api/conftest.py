@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 import numpy as np
@@ -109,7 +109,18 @@ def take(database: Database, job_id: str) -> jobs.Claim:
     return claim
 
 
-def walk(database: Database, project_id: str) -> Walked:
+@dataclass(frozen=True)
+class Left:
+    """What a training leaves behind."""
+
+    model: bytes = MODEL_BYTES
+    config: dict[str, object] = field(default_factory=lambda: {"cell": "clipped_shplrnn"})
+    trajectory: bytes = b"npz"
+    plan: dict[str, object] = field(default_factory=lambda: {"cell": {"kind": "clipped_shplrnn"}})
+
+
+def walk(database: Database, project_id: str, left: Left | None = None) -> Walked:
+    left = left or Left()
     dataset_id = add_dataset(database, project_id)
     claim = take(database, add_job(database, project_id, dataset_id))
     blobs = DatabaseBlobs()
@@ -117,14 +128,14 @@ def walk(database: Database, project_id: str) -> Walked:
     with database.write.begin() as session:
         result = {"verdict": "chaotic", "tau": 7}
         analysis = analyses.create(session, dataset_id=dataset_id, result=result, **own)
-        jobs.freeze_plan(session, claim, {"cell": {"kind": "clipped_shplrnn"}}, "a" * 64, analysis.id)
+        jobs.freeze_plan(session, claim, left.plan, "a" * 64, analysis.id)
         jobs.add_metrics(session, claim, [("loss", 1, 0.5, 1.7e9), ("loss", 2, float("nan"), 1.7e9), ("tau", 1, 2, 0)])
         model_file = artifacts.create(
             session,
             kind="model",
             name="model.safetensors",
             media_type="application/octet-stream",
-            blob=blobs.put(session, [MODEL_BYTES]),
+            blob=blobs.put(session, [left.model]),
             **own,
         )
         figure = artifacts.create(
@@ -140,7 +151,7 @@ def walk(database: Database, project_id: str) -> Walked:
             kind="trajectory",
             name="trajectory.npz",
             media_type="application/x-npz",
-            blob=blobs.put(session, [b"npz"]),
+            blob=blobs.put(session, [left.trajectory]),
             **own,
         )
         model = trained.create(
@@ -148,7 +159,7 @@ def walk(database: Database, project_id: str) -> Walked:
             artifact=model_file,
             dataset_id=dataset_id,
             name="waves",
-            config={"cell": "clipped_shplrnn"},
+            config=left.config,
             parameter_count=10,
             plan_hash="a" * 64,
         )

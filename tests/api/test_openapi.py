@@ -14,10 +14,12 @@ OPERATIONS = {
     "artifacts_content", "artifacts_content_head", "artifacts_get", "baselines_create",
     "datasets_analysis", "datasets_content", "datasets_content_head", "datasets_create", "datasets_delete",
     "datasets_generate", "datasets_get", "datasets_list",
+    "jobs_archive", "jobs_archive_head",
     "jobs_artifacts", "jobs_cancel", "jobs_checkpoints", "jobs_create", "jobs_delete", "jobs_events", "jobs_get",
     "jobs_list", "jobs_metrics", "jobs_pause", "jobs_resume", "jobs_retry",
     "limits_get", "model_types_list",
-    "models_content", "models_content_head", "models_delete", "models_get", "models_list", "models_trajectories",
+    "models_card", "models_card_head", "models_content", "models_content_head", "models_delete", "models_forecast",
+    "models_generate", "models_get", "models_lineage", "models_list", "models_trajectories", "models_update",
     "problems_get", "problems_list", "service_live", "service_ready", "systems_list",
     "trajectories_content", "trajectories_content_head", "trajectories_get", "trajectories_list",
 }  # fmt: skip
@@ -71,6 +73,9 @@ REFUSALS = {
     "analyses_create": ("503", "queue_full"),
     "datasets_create": ("507", "storage_full"),
     "models_content": ("500", "blob_corrupt"),
+    "models_generate": ("422", "data_too_large"),
+    "models_forecast": ("422", "not_finite"),
+    "jobs_archive": ("409", "wrong_state"),
 }
 
 
@@ -98,7 +103,7 @@ def test_every_body_has_an_example(document: dict[str, Any]) -> None:
     bodies = {name: op["requestBody"]["content"] for name, op in _operations(document).items() if "requestBody" in op}
     assert set(bodies) == {
         "datasets_create", "datasets_generate", "jobs_create", "jobs_retry", "analyses_create",
-        "baselines_create",
+        "baselines_create", "models_forecast", "models_generate", "models_update",
     }  # fmt: skip
     for name, content in bodies.items():
         for body in content.values():

@@ -3,11 +3,16 @@
 import hashlib
 import io
 import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from chaos_client import Client
 from tests.core.test_driven import damped
 from tests.e2e.conftest import Json, Service, lorenz, until
 
@@ -68,6 +73,36 @@ def test_the_file_alone_rebuilds_the_stored_trajectory(service: Service, job: Js
         state = clipped_shallow(p, width, state)
         run.append(state[:3] * scale + shift)
     assert np.abs(np.array(run) - x[:100]).max() < 1e-5
+
+
+def test_the_same_job_on_the_same_data_gives_the_same_model(service: Service, dataset_id: str, job: Json) -> None:
+    again = service.finish(service.train(dataset_id, SPEC, seed=1))
+    assert again["id"] != job["id"] and again["plan_hash"] == job["plan_hash"]
+    first, second = (service.get(f"/v1/models/{made['model_id']}") for made in (job, again))
+    assert first["sha256"] == second["sha256"]
+
+
+def test_the_client_takes_a_model_out_in_every_form(service: Service, job: Json, tmp_path: Path) -> None:
+    key = service.http.headers["authorization"].split()[1]
+    path = f"/v1/models/{job['model_id']}"
+    with Client(str(service.http.base_url), key) as chaos:
+        stored = np.load(io.BytesIO(chaos.download(f"/v1/trajectories/{job['trajectory_id']}/content")))
+        packed = zipfile.ZipFile(io.BytesIO(chaos.download(f"/v1/jobs/{job['id']}/archive.zip")))
+        packed.extractall(tmp_path)
+        made = chaos.generate(job["model_id"], 100)
+        run = np.load(io.BytesIO(chaos.download(made["links"]["content"], format="npy")))
+        told = chaos.forecast(job["model_id"], stored["x"][:1].tolist(), 20)
+        assert chaos.describe(job["model_id"], licence="CC0-1.0")["licence"] == "CC0-1.0"
+        card = chaos.download(f"{path}/card").decode()
+        lineage = chaos.get(f"{path}/lineage")
+    assert np.array_equal(run, stored["x"][:100])
+    np.testing.assert_allclose(told["rows"], stored["x"][1:21], atol=1e-6)
+    assert "Licence: CC0-1.0" in card and lineage["code"]["core_sha256"] in card
+    assert lineage["analysis"]["result"]["verdict"] == "chaotic" and lineage["checkpoints"]
+    assert [entry["event"] for entry in lineage["attempts"]] == ["create", "claim", "succeed"]
+    subprocess.run([sys.executable, "-I", "reader.py"], cwd=tmp_path, check=True)
+    read = np.loadtxt(tmp_path / "run.csv", delimiter=",", skiprows=1)
+    np.testing.assert_allclose(read[:100], stored["x"][:100], rtol=0, atol=1e-5)
 
 
 def test_metrics_are_complete_and_in_order(service: Service, job: Json) -> None:

@@ -15,6 +15,7 @@ LIGHT = [
     "chaos_core.analysis",
     "chaos_core.baselines",
     "chaos_core.cells",
+    "chaos_core.citations",
     "chaos_core.comparison",
     "chaos_core.families",
     "chaos_core.losses",
@@ -25,8 +26,10 @@ LIGHT = [
     "chaos_core.metrics",
     "chaos_core.native",
     "chaos_core.observation",
+    "chaos_core.onnx_model",
     "chaos_core.pipeline",
     "chaos_core.planning",
+    "chaos_core.reader_script",
     "chaos_core.readers",
     "chaos_core.run",
     "chaos_core.skill",
@@ -81,8 +84,8 @@ print(trainer.kernel, "torch" in sys.modules)
     assert done.stdout.split() == ["native", "False"]
 
 
-def test_the_api_starts_without_scipy_and_matplotlib() -> None:
-    assert _loaded_after("api.app", "scipy", "matplotlib") == []
+def test_the_api_starts_without_scipy_and_matplotlib_and_what_few_requests_need() -> None:
+    assert _loaded_after("api.app", "scipy", "matplotlib", "onnx", "polars") == []
 
 
 def test_the_runner_loads_no_database_code() -> None:

@@ -44,6 +44,7 @@ class Toy(Cell, frozen=True):
 
 LOOK = """
 import json
+import numpy as np
 from api.app import create_app
 from chaos_core.analysis import analyse
 from chaos_core.families import FAMILIES
@@ -52,6 +53,11 @@ from chaos_core.planning import plan
 from chaos_core.errors import Collapsed, Exploded
 from chaos_core.spec import Spec
 from chaos_core.systems import lorenz63
+from chaos_core.embedding import Embedding
+from chaos_core.fitted import Fitted
+from chaos_core.observation import IdentityObservation
+from chaos_core.reader_script import reader_script
+from chaos_core.series import Scaling
 from chaos_store.settings import Settings
 from tests.conformance.cell_tables import cells_table
 
@@ -59,6 +65,11 @@ document = json.dumps(create_app(Settings()).openapi())
 assert '"toy": "#/components/schemas/ToySpec"' in document, "the schema of the API"
 assert "toy" in FAMILIES["cells"], "the command line"
 assert "toy" in cells_table(), "the table of the docs"
+toy = FAMILIES["cells"]["toy"](latent=1)
+known = {"embedding": Embedding(), "dt": None, "names": ("a",), "latent_start": np.zeros(1)}
+params = {"A": np.ones(1), "h": np.zeros(1)}
+fitted = Fitted(toy, IdentityObservation(), params, Scaling((0.0,), (1.0,)), **known)
+assert 'z_next = np.tanh(p["A"] * z + p["h"])' in reader_script(fitted), "the archive"
 series = lorenz63(1000)
 small = {"updates": 5, "sequence_length": 10, "validations": 1}
 asked = Spec.model_validate({"cell": {"kind": "toy"}, "training": small})
