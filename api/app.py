@@ -17,7 +17,20 @@ from . import problems
 from .context import Context
 from .envelope import Envelope
 from .errors import DatabaseUnavailable, InvalidRequest, Unauthorized
-from .routes import analyses, artifacts, baselines, commands, datasets, jobs, models, service, systems, trajectories
+from .routes import (
+    analyses,
+    artifacts,
+    baselines,
+    commands,
+    datasets,
+    jobs,
+    metrics,
+    models,
+    service,
+    systems,
+    trajectories,
+    validations,
+)
 from .schemas.problem import Problem
 
 VERSION = "0.1.0"
@@ -40,8 +53,8 @@ TAGS = [
     {"name": "service", "description": "health, limits, kinds, errors"},
 ]
 RESOURCES = (
-    datasets.router, systems.datasets, analyses.router, jobs.router, baselines.router, commands.router, models.router,
-    trajectories.router, artifacts.router,
+    datasets.router, systems.datasets, analyses.router, jobs.router, metrics.router, baselines.router,
+    commands.router, validations.router, models.router, trajectories.router, artifacts.router,
 )  # fmt: skip
 
 
@@ -61,6 +74,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     context: Context = app.state.context
     context.stopping.set()
+    await context.watch.close()
     context.celery.close()
     context.bulk.dispose()
     await context.database.dispose()

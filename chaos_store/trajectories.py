@@ -1,11 +1,12 @@
 """Trajectories: free runs of a trained model."""
 
 from collections.abc import Iterable
+from typing import Unpack
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from .paging import window
+from .paging import Place, window
 from .tables import Artifact, Trajectory
 
 __all__ = ["create", "get", "of_jobs", "page"]
@@ -36,9 +37,12 @@ def of_jobs(project_id: str, job_ids: Iterable[str]) -> Select[str, str]:
 
 
 def page(
-    project_id: str, *, model_id: str | None = None, cursor: str | None = None, limit: int = 50
+    project_id: str,
+    *,
+    model_id: str | None = None,
+    **place: Unpack[Place],
 ) -> Select[Trajectory]:
     statement = select(Trajectory).where(Trajectory.project_id == project_id)
     if model_id is not None:
         statement = statement.where(Trajectory.model_id == model_id)
-    return window(statement, Trajectory, cursor, limit)
+    return window(statement, Trajectory, **place)

@@ -93,7 +93,7 @@ async def test_a_finished_job_shows_scores_model_and_trajectory(client: httpx.As
     assert job["scores"]["d_stsp"] == {"value": 0.1, "floor": 0.05, "reason": None, "detail": {"bins": 30}}
     listed = (await client.get("/v1/jobs", params={"status": "succeeded"})).json()["data"]
     assert listed == [job]
-    commands = {"cancel", "pause", "resume", "retry"}
+    commands = {"cancel", "clone", "pause", "resume", "retry"}
     for name, link in job["links"].items():
         assert (await client.get(link)).status_code == (405 if name in commands else 200)
 
