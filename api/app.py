@@ -25,11 +25,13 @@ from .routes import (
     commands,
     datasets,
     jobs,
+    metrics,
     models,
     runs,
     service,
     systems,
     trajectories,
+    validations,
 )  # fmt: skip
 from .schemas.problem import Problem
 
@@ -53,8 +55,8 @@ TAGS = [
     {"name": "service", "description": "health, limits, kinds, errors"},
 ]
 RESOURCES = (
-    datasets.router, systems.datasets, analyses.router, jobs.router, baselines.router, commands.router, archives.router,
-    models.router, runs.router, trajectories.router, artifacts.router,
+    datasets.router, systems.datasets, analyses.router, jobs.router, metrics.router, baselines.router, commands.router,
+    validations.router, archives.router, models.router, runs.router, trajectories.router, artifacts.router,
 )  # fmt: skip
 
 
@@ -74,6 +76,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     context: Context = app.state.context
     context.stopping.set()
+    await context.watch.close()
     context.celery.close()
     context.bulk.dispose()
     await context.database.dispose()

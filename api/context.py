@@ -15,6 +15,7 @@ from chaos_store.engine import AsyncDatabase, Database
 from chaos_store.settings import Settings
 
 from .answering import answering
+from .watching import Watch
 
 KEY_TTL_S = 10.0
 KEYS_KEPT = 1024
@@ -56,6 +57,10 @@ class Context:
     maker_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     keys: KeyCache = field(default_factory=KeyCache)
     stopping: threading.Event = field(default_factory=threading.Event)
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "watch", Watch(self.database, self.stopping))
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:

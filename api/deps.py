@@ -1,12 +1,13 @@
 """What a handler may ask for, as annotated types."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import Depends, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from chaos_store import keys
+from chaos_store.paging import Place
 
 from .context import Caller, Context
 from .errors import Unauthorized, UnsupportedMediaType
@@ -66,6 +67,18 @@ class Strict(BaseModel):
 class PageQuery(Strict):
     limit: int = Field(50, ge=1, le=MAX_PAGE)
     cursor: str | None = Field(None, max_length=200, description="`next_cursor` of the page before")
+    order: Literal["asc", "desc"] = Field("desc", description="`desc`: newest first")
+    created_after: AwareDatetime | None = Field(None, description="RFC 3339, e.g. 2026-11-22T14:00:00Z")
+    created_before: AwareDatetime | None = None
+
+    def place(self) -> Place:
+        return Place(
+            cursor=self.cursor,
+            limit=self.limit,
+            order=self.order,
+            created_after=self.created_after,
+            created_before=self.created_before,
+        )
 
 
 class WaitQuery(Strict):

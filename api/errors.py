@@ -81,6 +81,12 @@ class AnalysisMismatch(ApiError):
     remedy = "Give an analysis of the same series, or leave `analysis_id` out."
 
 
+class AnalysisMissing(ApiError):
+    code = "analysis_missing"
+    title = "The series has not been analysed"
+    remedy = "Analyse it first (POST /v1/analyses) and wait for the result, or post the job, which analyses by itself."
+
+
 class DatabaseUnavailable(ApiError):
     code = "database_unavailable"
     title = "The database cannot be reached now"

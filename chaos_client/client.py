@@ -11,6 +11,7 @@ from typing import Any, Self
 import httpx
 
 from chaos_client.failures import ServeError
+from chaos_client.listening import follow
 
 FINAL = frozenset({"succeeded", "failed", "cancelled"})
 LONG_POLL_S = 20.0
@@ -29,6 +30,16 @@ class Problem(Exception):
         self.status = status
         self.problem = problem
         self.code = str(problem.get("code", "unknown"))
+
+
+def _refuse(answer: httpx.Response) -> None:
+    if not answer.is_error:
+        return
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = {"title": answer.reason_phrase, "detail": answer.text[:300]}
+    raise Problem(answer.status_code, problem)
 
 
 class Client:
@@ -78,8 +89,24 @@ class Client:
 
     def train(self, dataset_id: str, spec: Json | None = None, *, seed: int = 0, **extra: Any) -> Json:
         body = {"dataset_id": dataset_id, "spec": spec or {}, "seed": seed, **extra}
-        job: Json = self._send("POST", "/v1/jobs", json=body).json()
+        return self._post("/v1/jobs", body)
+
+    def validate(self, dataset_id: str, spec: Json | None = None, **extra: Any) -> Json:
+        """What the job would be and take; nothing is queued. The series must have been analysed."""
+        return self._post("/v1/jobs:validate", {"dataset_id": dataset_id, "spec": spec or {}, **extra})
+
+    def clone(self, job_id: str, **changes: Any) -> Json:
+        """A job like this one; `spec` is a merge patch, and seed, labels, limits, priority, deadline may differ."""
+        return self._post(f"/v1/jobs/{job_id}/clone", changes)
+
+    def update(self, job_id: str, **changes: Any) -> Json:
+        """Changes `labels` (None takes one away), `priority` or `deadline`."""
+        job: Json = self._send("PATCH", f"/v1/jobs/{job_id}", json=changes).json()
         return job
+
+    def events(self, job_id: str, after: int = 0) -> Iterator[Json]:
+        """What happens, as it happens, until the job ends; goes on by itself where the line breaks."""
+        return follow(self._http, job_id, after, RETRIES, _refuse)
 
     def cancel(self, job_id: str) -> Json:
         return self._command(job_id, "cancel")
@@ -139,6 +166,10 @@ class Client:
         job: Json = self._send("POST", f"/v1/jobs/{job_id}/{name}", **({"json": body} if body else {})).json()
         return job
 
+    def _post(self, path: str, body: Json) -> Json:
+        document: Json = self._send("POST", path, json=body).json()
+        return document
+
     def _wait(self, path: str, on_change: Callable[[Json], None] | None) -> Json:
         wait_s = 1.0 if on_change else LONG_POLL_S
         while True:
@@ -152,12 +183,7 @@ class Client:
         answer = (
             self._retrying(method, path, content) if method == "GET" else self._http.request(method, path, **content)
         )
-        if answer.is_error:
-            try:
-                problem = answer.json()
-            except ValueError:
-                problem = {"title": answer.reason_phrase, "detail": answer.text[:300]}
-            raise Problem(answer.status_code, problem)
+        _refuse(answer)
         return answer
 
     def _retrying(self, method: str, path: str, content: Json) -> httpx.Response:

@@ -10,7 +10,8 @@ ChaosError
 │   └── UnknownKind, Inconsistent, SpecTooLarge
 └── RunError             the work itself failed
     ├── Diverged, Exploded, Collapsed
-    └── OutOfMemory, DiskLimit, Stalled, TimeLimit, CheckpointUnreadable, RunnerCrashed
+    ├── OutOfMemory, DiskLimit, Stalled, TimeLimit, DeadlinePassed
+    └── DeviceUnavailable, CheckpointUnreadable, RunnerCrashed
 
 Positions: `row` is the index counted from 0, as in `x[row]`; `line` is the line of a text file counted from 1;
 `column` is the channel's name.
@@ -27,6 +28,7 @@ __all__ = [
     "ColumnNotNumeric",
     "ConstantChannel",
     "DataError",
+    "DeadlinePassed",
     "DiskLimit",
     "Diverged",
     "EmptyData",
@@ -308,6 +310,14 @@ class TimeLimit(RunError):
     code = "time_limit"
     title = "The run took too long"
     remedy = "Ask for fewer updates or shorter sequences."
+
+
+class DeadlinePassed(RunError):
+    """The job was not done when its time was up; field `deadline`, seconds since 1970."""
+
+    code = "deadline_passed"
+    title = "The job was not done before its deadline"
+    remedy = "Give a later deadline (PATCH /v1/jobs/{id}) or none, and retry; a higher priority starts sooner."
 
 
 class DeviceUnavailable(RunError):

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from chaos_core import cells, forcing, losses, observation
-from chaos_core.analysis import Analysis
+from chaos_core.analysed import Analysis
 from chaos_core.auto import chosen
 from chaos_core.cells import AnyCellSpec, Cell
 from chaos_core.embedding import Embedding

@@ -1,7 +1,7 @@
 """Analyses: facts of a dataset. Status and error are those of the job that makes them."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 from sqlalchemy import Select, and_, or_, select, update
 from sqlalchemy.orm import Session
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from chaos_core.analysis_options import ANALYSIS_VERSION, AUTOMATIC, AnalysisOptions
 
 from . import datasets, jobs
-from .paging import window
+from .paging import Place, window
 from .states import Kind, State
 from .tables import AnalysisRow, Blob, Dataset, Job
 
@@ -124,12 +124,15 @@ def reusable(project_id: str, dataset_id: str, options: AnalysisOptions) -> Sele
 
 
 def page(
-    project_id: str, *, dataset_id: str | None = None, cursor: str | None = None, limit: int = 50
+    project_id: str,
+    *,
+    dataset_id: str | None = None,
+    **place: Unpack[Place],
 ) -> Select[AnalysisRow, Job]:
     statement = _with_job(project_id)
     if dataset_id is not None:
         statement = statement.where(AnalysisRow.dataset_id == dataset_id)
-    return window(statement, AnalysisRow, cursor, limit)
+    return window(statement, AnalysisRow, **place)
 
 
 def _lock_series(session: Session, project_id: str, dataset_id: str) -> None:

@@ -1,11 +1,13 @@
 """Artifacts: files that a job leaves behind."""
 
+from typing import Unpack
+
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from .blobs import BlobRef
 from .engine import insert_for, now
-from .paging import window
+from .paging import Place, window
 from .tables import Artifact, new_id
 
 __all__ = ["GENERATED", "create", "get", "named", "of_job", "page"]
@@ -46,11 +48,10 @@ def page(
     *,
     job_id: str | None = None,
     kind: str | None = None,
-    cursor: str | None = None,
-    limit: int = 50,
+    **place: Unpack[Place],
 ) -> Select[Artifact]:
     statement = select(Artifact).where(Artifact.project_id == project_id)
     for column, value in ((Artifact.job_id, job_id), (Artifact.kind, kind)):
         if value is not None:
             statement = statement.where(column == value)
-    return window(statement, Artifact, cursor, limit)
+    return window(statement, Artifact, **place)

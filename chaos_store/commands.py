@@ -1,6 +1,7 @@
 """What clients ask of a job that exists: each command happens, has happened already, or is refused with its code."""
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 from sqlalchemy import delete as remove
 from sqlalchemy import select, update
@@ -8,13 +9,33 @@ from sqlalchemy.orm import Session
 
 from . import jobs
 from .engine import now
-from .errors import NotCancellable, NotDeletable, NotFound, NotPausable, NotResumable, NotRetryable, WrongState
+from .errors import (
+    NotCancellable,
+    NotDeletable,
+    NotFound,
+    NotPausable,
+    NotResumable,
+    NotRetryable,
+    TooManyLabels,
+    WrongState,
+)
 from .states import FINISHED, TRANSITIONS, Event, Kind, State
 from .tables import AnalysisRow, Artifact, Checkpoint, Dataset, Job, JobEvent, Metric, TrainedModel, Trajectory
 from .transitions import transition
 
-__all__ = ["COMMANDS", "Command", "delete", "request_cancel", "request_pause", "request_resume", "request_retry"]
+__all__ = [
+    "COMMANDS",
+    "Command",
+    "delete",
+    "relabelled",
+    "request_cancel",
+    "request_pause",
+    "request_resume",
+    "request_retry",
+    "revise",
+]
 
+MOST_LABELS = 32
 QUIETLY = {"synchronize_session": False}
 ANEW: dict[str, Any] = {"attempts_since_checkpoint": 0, "not_before": now(), "woken_at": None}
 OF_THE_RUN = (
@@ -90,6 +111,32 @@ def delete(session: Session, project_id: str, job_id: str) -> None:
         session.execute(remove(table).where(table.job_id == job_id), execution_options=QUIETLY)
     session.delete(job)
     session.flush()
+
+
+class Revision(TypedDict, total=False):
+    priority: int
+    deadline: float | None
+
+
+def revise(
+    session: Session, project_id: str, job_id: str, *, labels: Mapping[str, str | None], **values: Unpack[Revision]
+) -> Job:
+    """Sets labels and takes away those that are None, the others stay; a run under way keeps its deadline."""
+    job = _lock(session, project_id, job_id)
+    changes = {"labels": relabelled(job.labels, labels), **values}
+    if any(getattr(job, name) != value for name, value in changes.items()):
+        for name, value in changes.items():
+            setattr(job, name, value)
+        job.version += 1
+        session.flush()
+    return job
+
+
+def relabelled(labels: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+    found = {name: value for name, value in (dict(labels) | dict(changes)).items() if value is not None}
+    if len(found) > MOST_LABELS:
+        raise TooManyLabels(f"The job would have {len(found)} labels.", value=len(found), limit=MOST_LABELS)
+    return found
 
 
 def _remove_models(session: Session, job_id: str) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from . import commands
 from .blobs import BlobRef
 from .errors import DatasetInUse, NotFound, WrongState
-from .paging import window
+from .paging import Place, window
 from .states import FINISHED, Kind
 from .tables import Dataset, Job
 
@@ -59,11 +59,16 @@ def get(project_id: str, dataset_id: str) -> Select[Dataset]:
     return select(Dataset).where(Dataset.project_id == project_id, Dataset.id == dataset_id)
 
 
-def page(project_id: str, *, status: str | None = None, cursor: str | None = None, limit: int = 50) -> Select[Dataset]:
+def page(
+    project_id: str,
+    *,
+    status: str | None = None,
+    **place: Unpack[Place],
+) -> Select[Dataset]:
     statement = select(Dataset).where(Dataset.project_id == project_id)
     if status is not None:
         statement = statement.where(Dataset.status == status)
-    return window(statement, Dataset, cursor, limit)
+    return window(statement, Dataset, **place)
 
 
 def same_series(project_id: str, dataset_id: str) -> Select[str]:

@@ -3,8 +3,9 @@
 StoreError
 ├── NotFound         no such thing in this project
 ├── BadCursor        a page cursor that this service did not make
+├── TooManyLabels    a job cannot carry so many
 ├── WrongState       the thing is not in a state that allows it
-│   ├── NotCancellable, NotPausable, NotResumable, NotRetryable, NotDeletable
+│   ├── NotCancellable, NotClonable, NotPausable, NotResumable, NotRetryable, NotDeletable
 │   └── PlanFrozen, DatasetNotReady, DatasetInUse
 ├── UploadCancelled  the job that should have read the upload was cancelled
 ├── LeaseLost        another worker has, or may have, the job
@@ -25,6 +26,7 @@ __all__ = [
     "DatasetNotReady",
     "LeaseLost",
     "NotCancellable",
+    "NotClonable",
     "NotDeletable",
     "NotFound",
     "NotPausable",
@@ -34,6 +36,7 @@ __all__ = [
     "QueueFull",
     "StorageFull",
     "StoreError",
+    "TooManyLabels",
     "UploadCancelled",
     "WorkerLost",
     "WrongState",
@@ -64,6 +67,14 @@ class BadCursor(StoreError):
     remedy = "Pass `next_cursor` of the page before, unchanged, or leave the cursor out."
 
 
+class TooManyLabels(StoreError):
+    """A job cannot carry so many labels; fields `value`, `limit`."""
+
+    code = "too_many_labels"
+    title = "The job has too many labels"
+    remedy = "Take labels away first: send null as their value."
+
+
 class WrongState(StoreError):
     """The thing is not in a state that allows it; fields `status`, `event`."""
 
@@ -78,6 +89,14 @@ class NotCancellable(WrongState):
     code = "job_not_cancellable"
     title = "The job has already finished"
     remedy = "Nothing is left to cancel."
+
+
+class NotClonable(WrongState):
+    """Only trainings can be cloned; field `job_kind`."""
+
+    code = "job_not_clonable"
+    title = "The job cannot be cloned"
+    remedy = "Clone a job of kind `train`; ask for analyses and baselines anew."
 
 
 class NotPausable(WrongState):

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple, TypedDict, Unpack
 from sqlalchemy import ColumnElement, Select, case, delete, func, literal, not_, or_, select, update
 from sqlalchemy.orm import Session
 
+from chaos_core.errors import DeadlinePassed
+
 from .engine import insert_for, now
 from .errors import DatasetNotReady, NotFound, PlanFrozen, QueueFull, WorkerLost
-from .paging import window
+from .paging import Place, window
 from .states import LIVE, Event, Kind, State, sources
 from .tables import Dataset, Job, JobEvent, Metric
 from .transitions import Claim, conclude, held, hold, record, transition, write
@@ -82,6 +84,9 @@ def create(
     seed: int = 0,
     labels: Mapping[str, str] | None = None,
     limits: Mapping[str, Any] | None = None,
+    priority: int = 0,
+    deadline: float | None = None,
+    cloned_from: str | None = None,
     max_queued: int | None = None,
 ) -> Job:
     """A queued job. `woken_at` is set at once: a wake-up call that never came is repeated by the reaper."""
@@ -102,12 +107,15 @@ def create(
         seed=seed,
         labels=dict(labels or {}),
         limits=dict(limits or {}),
+        priority=priority,
+        deadline=deadline,
         max_attempts=max_attempts,
         woken_at=now(),
     )
     session.add(job)
     session.flush()
-    record(session, job.id, "status", {"status": job.status, "event": "create", "attempt": 0})
+    origin = {} if cloned_from is None else {"cloned_from": cloned_from}
+    record(session, job.id, "status", {"status": job.status, "event": "create", "attempt": 0} | origin)
     return job
 
 
@@ -129,14 +137,16 @@ def page(
     status: str | None = None,
     kind: str | None = None,
     dataset_id: str | None = None,
-    cursor: str | None = None,
-    limit: int = 50,
+    labels: Mapping[str, str] | None = None,
+    **place: Unpack[Place],
 ) -> Select[Job]:
     statement = select(Job).where(Job.project_id == project_id)
     for column, value in ((Job.status, status), (Job.kind, kind), (Job.dataset_id, dataset_id)):
         if value is not None:
             statement = statement.where(column == value)
-    return window(statement, Job, cursor, limit)
+    for name, value in (labels or {}).items():
+        statement = statement.where(Job.labels[name].as_string() == value)
+    return window(statement, Job, **place)
 
 
 def events(project_id: str, job_id: str, *, after: int = 0, limit: int = 200) -> Select[JobEvent]:
@@ -154,11 +164,11 @@ def metrics(
 
 
 def claimable(limit: int = 1, *, kinds: Iterable[str] | None = None) -> Select[str, str]:
-    """Id and kind of due jobs that nobody has, oldest first."""
-    due = select(Job.id, Job.kind).where(Job.status == State.queued.value, Job.not_before <= now())
+    """Id and kind of due jobs that nobody has, by priority, then oldest first."""
+    due = select(Job.id, Job.kind).where(Job.status == State.queued.value, Job.not_before <= now(), _in_time())
     if kinds is not None:
         due = due.where(Job.kind.in_(list(kinds)))
-    return due.order_by(Job.created_at, Job.id).limit(limit)
+    return due.order_by(Job.priority.desc(), Job.created_at, Job.id).limit(limit)
 
 
 def claim(session: Session, job_id: str, worker: str, ttl_s: float) -> Claim | None:
@@ -168,6 +178,7 @@ def claim(session: Session, job_id: str, worker: str, ttl_s: float) -> Claim | N
         Event.claim,
         Job.id == job_id,
         Job.not_before <= now(),
+        _in_time(),
         lease_owner=worker,
         lease_until=now() + ttl_s,
         fence=Job.fence + 1,
@@ -292,7 +303,10 @@ def confirm_cancel(session: Session, claim: Claim) -> Job:
 
 
 def reap(session: Session, *, rewake_s: float = 5.0) -> list[Wake]:
-    """Takes jobs from workers that fell silent; gives back the jobs that need a wake-up call."""
+    """Ends jobs whose deadline has passed and takes jobs from workers that fell silent; gives back the jobs that need
+    a wake-up call."""
+    late = DeadlinePassed("No worker had the job when its deadline passed.").problem()
+    transition(session, Event.expire, _late(), error=late)
     _take_back(session, _expired)
     silent = or_(Job.woken_at.is_(None), Job.woken_at < now() - rewake_s)
     due = claimable(REAP_BATCH).where(silent)
@@ -319,6 +333,16 @@ def _take_back(session: Session, lost: Callable[[], ColumnElement[bool]]) -> lis
 def mark_woken(session: Session, job_ids: Iterable[str]) -> None:
     statement = update(Job).where(Job.id.in_(list(job_ids))).values(woken_at=now())
     session.execute(statement, execution_options={"synchronize_session": False})
+
+
+def _in_time() -> ColumnElement[bool]:
+    return or_(Job.deadline.is_(None), Job.deadline > now())
+
+
+def _late() -> ColumnElement[bool]:
+    waiting = Job.status.in_([state.value for state in sources(Event.expire)])
+    late = select(Job.id).where(waiting, Job.deadline <= now())
+    return Job.id.in_(late.order_by(Job.id).limit(REAP_BATCH).with_for_update(skip_locked=True))
 
 
 def _expired() -> ColumnElement[bool]:

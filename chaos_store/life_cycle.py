@@ -19,6 +19,7 @@ Made from the code by `./scripts/docs`. All kinds of jobs live by this table, an
 """
 HAPPENINGS = {
     Event.claim: "a worker takes the job",
+    Event.expire: "its deadline passes while no worker has it",
     Event.release: "the worker goes down in order: no attempt is used",
     Event.lose_lease: "the worker or the run died, and attempts are left",
     Event.exhaust: "the worker or the run died in the last attempt allowed",

@@ -1,18 +1,18 @@
-"""Pages by keyset: newest first, never skipping or repeating a row while others are added."""
+"""Pages by keyset: newest first or oldest first, never skipping or repeating a row while others are added."""
 
 import base64
 import json
 import math
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 from sqlalchemy import Row, Select, tuple_
 
 from .errors import BadCursor
 from .tables import AnalysisRow, Artifact, Dataset, Job, TrainedModel, Trajectory
 
-__all__ = ["cut", "window"]
-
+__all__ = ["Place", "cut", "window"]
 
 LONGEST_CURSOR = 200
 
@@ -21,12 +21,29 @@ Statement = TypeVar("Statement", bound=Select[*tuple[Any, ...]])
 Item = TypeVar("Item")
 
 
-def window(statement: Statement, table: Pages, cursor: str | None, limit: int) -> Statement:
+class Place(TypedDict, total=False):
+    """Which page of which rows."""
+
+    cursor: str | None
+    limit: int
+    order: Literal["asc", "desc"]
+    created_after: datetime | None
+    created_before: datetime | None
+
+
+def window(statement: Statement, table: Pages, **place: Unpack[Place]) -> Statement:
     """At most `limit + 1` rows after the cursor; the extra one only tells `cut` that more follow."""
-    if cursor is not None:
-        created_at, row_id = _decode(cursor)
-        statement = statement.where(tuple_(table.created_at, table.id) < tuple_(created_at, row_id))
-    return statement.order_by(table.created_at.desc(), table.id.desc()).limit(limit + 1)
+    rising = place.get("order") == "asc"
+    keys = tuple_(table.created_at, table.id)
+    if (cursor := place.get("cursor")) is not None:
+        seen = tuple_(*_decode(cursor))
+        statement = statement.where(keys > seen if rising else keys < seen)
+    if (after := place.get("created_after")) is not None:
+        statement = statement.where(table.created_at > after.timestamp())
+    if (before := place.get("created_before")) is not None:
+        statement = statement.where(table.created_at < before.timestamp())
+    order = [column.asc() if rising else column.desc() for column in (table.created_at, table.id)]
+    return statement.order_by(*order).limit(place.get("limit", 50) + 1)
 
 
 def cut(rows: Sequence[Item], limit: int) -> tuple[Sequence[Item], str | None]:

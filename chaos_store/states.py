@@ -28,6 +28,7 @@ class Event(StrEnum):
     release = "release"
     lose_lease = "lose_lease"
     exhaust = "exhaust"
+    expire = "expire"
     pause = "pause"
     confirm_pause = "confirm_pause"
     resume = "resume"
@@ -42,6 +43,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.queued, Event.claim): State.running,
     (State.queued, Event.pause): State.paused,
     (State.queued, Event.cancel): State.cancelled,
+    (State.queued, Event.expire): State.failed,
     (State.running, Event.release): State.queued,
     (State.running, Event.lose_lease): State.queued,
     (State.running, Event.exhaust): State.failed,
@@ -58,6 +60,7 @@ TRANSITIONS: dict[tuple[State, Event], State] = {
     (State.pausing, Event.fail): State.failed,
     (State.paused, Event.resume): State.queued,
     (State.paused, Event.cancel): State.cancelled,
+    (State.paused, Event.expire): State.failed,
     (State.cancelling, Event.release): State.cancelled,
     (State.cancelling, Event.lose_lease): State.cancelled,
     (State.cancelling, Event.exhaust): State.cancelled,

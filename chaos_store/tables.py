@@ -148,6 +148,7 @@ class Job(Base):
         Index(None, "project_id", "created_at", "id"),
         Index(None, "status", "not_before"),
         Index(None, "status", "lease_until"),
+        Index(None, "status", "priority", "created_at"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=lambda: new_id("job"))
@@ -162,6 +163,8 @@ class Job(Base):
     seed: Mapped[int] = mapped_column(BigInteger, default=0)
     labels: Mapped[Json] = mapped_column(default=dict)
     limits: Mapped[Json] = mapped_column(default=dict)
+    priority: Mapped[int] = mapped_column(default=0)
+    deadline: Mapped[float | None]
 
     attempt: Mapped[int] = mapped_column(default=0)
     attempts_since_checkpoint: Mapped[int] = mapped_column(default=0)

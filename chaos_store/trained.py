@@ -1,7 +1,7 @@
 """Trained models: the row beside the safetensors."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 from sqlalchemy import Select, select, update
 from sqlalchemy import delete as remove
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from .artifacts import GENERATED
 from .engine import insert_for, now
 from .errors import NotFound
-from .paging import window
+from .paging import Place, window
 from .tables import Artifact, Job, TrainedModel, Trajectory, new_id
 
 __all__ = ["create", "delete", "describe", "get", "page"]
@@ -81,9 +81,12 @@ def delete(session: Session, project_id: str, model_id: str) -> None:
 
 
 def page(
-    project_id: str, *, dataset_id: str | None = None, cursor: str | None = None, limit: int = 50
+    project_id: str,
+    *,
+    dataset_id: str | None = None,
+    **place: Unpack[Place],
 ) -> Select[TrainedModel]:
     statement = select(TrainedModel).where(TrainedModel.project_id == project_id)
     if dataset_id is not None:
         statement = statement.where(TrainedModel.dataset_id == dataset_id)
-    return window(statement, TrainedModel, cursor, limit)
+    return window(statement, TrainedModel, **place)

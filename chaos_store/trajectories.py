@@ -1,7 +1,7 @@
 """Trajectories: free runs of a trained model."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Unpack
 
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from . import artifacts
 from .artifacts import GENERATED
 from .blobs import BlobRef
-from .paging import window
+from .paging import Place, window
 from .tables import Artifact, TrainedModel, Trajectory, new_id
 
 __all__ = ["add", "create", "get", "of_jobs", "page"]
@@ -87,9 +87,12 @@ def of_jobs(project_id: str, job_ids: Iterable[str]) -> Select[str, str]:
 
 
 def page(
-    project_id: str, *, model_id: str | None = None, cursor: str | None = None, limit: int = 50
+    project_id: str,
+    *,
+    model_id: str | None = None,
+    **place: Unpack[Place],
 ) -> Select[Trajectory]:
     statement = select(Trajectory).where(Trajectory.project_id == project_id)
     if model_id is not None:
         statement = statement.where(Trajectory.model_id == model_id)
-    return window(statement, Trajectory, cursor, limit)
+    return window(statement, Trajectory, **place)

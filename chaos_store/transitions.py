@@ -32,6 +32,7 @@ class Claim:
     seed: int
     checkpoint_update: int | None
     limits: dict[str, Any]
+    deadline: float | None = None
 
 
 def transition(session: Session, event: Event, *conditions: ColumnElement[bool], **values: Any) -> Sequence[Job]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from chaos_core.errors import DiskLimit, OutOfMemory, RunError, Stalled, TimeLimit
+from chaos_core.errors import DeadlinePassed, DiskLimit, OutOfMemory, RunError, Stalled, TimeLimit
 from chaos_store.settings import Settings
 from chaos_store.states import Event
 
@@ -30,6 +30,7 @@ class Limits:
     memory_bytes: int
     stall_s: float
     disk_bytes: int
+    deadline: float | None = None
 
     @classmethod
     def of(cls, settings: Settings, asked: Mapping[str, Any]) -> "Limits":
@@ -41,6 +42,7 @@ class Limits:
             memory_bytes=int(narrowest("memory_bytes", settings.job_memory_bytes or _share_of_machine())),
             stall_s=narrowest("stall_s", settings.job_stall_s),
             disk_bytes=int(narrowest("disk_bytes", settings.job_disk_bytes)),
+            deadline=asked.get("deadline"),
         )
 
 
@@ -96,6 +98,8 @@ class Guard:
         if limits.wall_s is not None and ran_s > limits.wall_s:
             what = f"the job ran for {ran_s:.1f} s, which is longer than {limits.wall_s:g} s"
             return TimeLimit(what, value=round(ran_s, 3), limit=limits.wall_s)
+        if limits.deadline is not None and time.time() > limits.deadline:
+            return DeadlinePassed("the job was still running when its deadline passed", deadline=limits.deadline)
         if idle_s > limits.stall_s:
             what = f"the job made no progress for {idle_s:.1f} s"
             return Stalled(what, value=round(idle_s, 3), limit=limits.stall_s)

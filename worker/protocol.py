@@ -156,6 +156,7 @@ EXIT_CODES: dict[str, int] = {
     "runner_crashed": 88,
     "disk_limit": 89,
     "device_unavailable": 90,
+    "deadline_passed": 91,
 }
 """One code per RunError; everything that blames the data or the spec ends with EXIT_REFUSED."""
 

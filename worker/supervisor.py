@@ -104,9 +104,8 @@ class Supervisor:
         try:
             self._folder.mkdir(mode=0o700, exist_ok=True)
             self._delivery.analysis_id = self._job_folder.write()
-            self._guard = Guard(
-                Limits.of(self._settings, self._claim.limits), runner.pid, self._folder, self._spent_before()
-            )
+            asked = self._claim.limits | {"deadline": self._claim.deadline}
+            self._guard = Guard(Limits.of(self._settings, asked), runner.pid, self._folder, self._spent_before())
             runner.give(self._folder)
             self._watch(runner)
             self._conclude(runner)

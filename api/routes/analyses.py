@@ -14,7 +14,6 @@ from ..errors import BodyTooLarge, DatabaseUnavailable, InvalidJson, Unsupported
 from ..lookup import one, pair, pairs
 from ..schemas.analyses import AnalysisCreate, AnalysisOut
 from ..schemas.resource import Page, Text
-from ..waiting import until
 
 FIGURE = "divergence.png"
 PNG = DOWNLOAD | {
@@ -89,9 +88,11 @@ async def listed(query: Annotated[AnalysesQuery, Query()], caller: Known, contex
     responses=problems.declared(NotFound),
 )
 async def get(analysis_id: str, query: Waiting, caller: Known, context: Shared) -> AnalysisOut:
-    return await until(
-        context, query.wait, lambda: find(context, caller, analysis_id), lambda analysis: analysis.status in FINISHED
-    )
+    found = await find(context, caller, analysis_id)
+    if not query.wait or found.status in FINISHED:
+        return found
+    await context.watch.finished(caller.project_id, found.job_id, min(query.wait, context.settings.max_wait_s))
+    return await find(context, caller, analysis_id)
 
 
 @router.get("/{analysis_id}/figure", operation_id="analyses_figure", summary="The divergence curve as a PNG", **PNG)

@@ -6,27 +6,36 @@ from typing import Annotated, Any
 from fastapi import APIRouter, BackgroundTasks, Body, Response
 from sqlalchemy.orm import Session
 
-from chaos_store import broker, commands
+from chaos_core.errors import SpecError, UnknownKind
+from chaos_store import broker, commands, jobs
 from chaos_store.errors import (
+    DatasetNotReady,
     NotCancellable,
+    NotClonable,
     NotDeletable,
     NotFound,
     NotPausable,
     NotResumable,
     NotRetryable,
+    QueueFull,
     StorageFull,
+    TooManyLabels,
 )
 from chaos_store.tables import Job
 
 from .. import problems
+from ..cloning import words_of
 from ..context import Caller, Context
-from ..deps import JsonIfAny, Known, Shared
-from ..errors import BodyTooLarge, InvalidJson, UnsupportedMediaType
-from ..schemas.jobs import JobOut, JobRetry
+from ..deps import JsonBody, JsonIfAny, Known, Shared
+from ..errors import BodyTooLarge, DatabaseUnavailable, InvalidJson, UnsupportedMediaType
+from ..lookup import one
+from ..queueing import queue_job
+from ..schemas.jobs import JobClone, JobOut, JobRetry, JobUpdate
 from .jobs import shown
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 FROM_CHECKPOINT = JobRetry()
+UNCHANGED = JobClone()
 
 
 async def _ask(context: Context, caller: Caller, job_id: str, command: Callable[..., Job], **words: Any) -> JobOut:
@@ -87,6 +96,44 @@ async def retry(
     made = await _ask(context, caller, job_id, commands.request_retry, fresh=body.origin == "start")
     background.add_task(broker.wake, context.celery, made.id, made.kind)
     return made
+
+
+@router.post(
+    "/{job_id}/clone",
+    status_code=202,
+    operation_id="jobs_clone",
+    summary="Queue a job like this one, with changes",
+    dependencies=[JsonIfAny],
+    responses=problems.declared(
+        NotFound, NotClonable, TooManyLabels, DatasetNotReady, SpecError, UnknownKind, InvalidJson, BodyTooLarge,
+        UnsupportedMediaType, QueueFull, DatabaseUnavailable, StorageFull,
+    ),
+)  # fmt: skip
+async def clone(
+    job_id: str,
+    caller: Known,
+    context: Shared,
+    response: Response,
+    background: BackgroundTasks,
+    body: Annotated[JobClone, Body()] = UNCHANGED,
+) -> JobOut:
+    async with context.read() as session:
+        job = await one(session, jobs.get(caller.project_id, job_id), "job", job_id)
+    return await queue_job(context, caller, response, background, **words_of(job, body))
+
+
+@router.patch(
+    "/{job_id}",
+    operation_id="jobs_update",
+    summary="Change labels, priority or deadline of a job, in any state",
+    dependencies=[JsonBody],
+    responses=problems.declared(NotFound, TooManyLabels, InvalidJson, BodyTooLarge, UnsupportedMediaType, StorageFull),
+)
+async def update(job_id: str, body: JobUpdate, caller: Known, context: Shared) -> JobOut:
+    given = body.model_dump(exclude_unset=True, exclude={"labels"})
+    if body.deadline is not None:
+        given["deadline"] = body.deadline.timestamp()
+    return await _ask(context, caller, job_id, commands.revise, labels=body.labels, **given)
 
 
 @router.delete(

@@ -35,7 +35,7 @@ async def find(context: Context, caller: Caller, model_id: str) -> TrainedModel:
 
 @router.get("", operation_id="models_list", summary="Trained models, newest first")
 async def listed(query: Paged, caller: Known, context: Shared) -> Page[ModelOut]:
-    statement = trained.page(caller.project_id, cursor=query.cursor, limit=query.limit)
+    statement = trained.page(caller.project_id, **query.place())
     async with context.read() as session:
         return await page(session, statement, query, ModelOut.of)
 
@@ -114,6 +114,6 @@ async def model_card(model_id: str, request: Request, caller: Known, context: Sh
 )
 async def of_model(model_id: str, query: Paged, caller: Known, context: Shared) -> Page[TrajectoryOut]:
     row = await find(context, caller, model_id)
-    statement = trajectories.page(caller.project_id, model_id=row.id, cursor=query.cursor, limit=query.limit)
+    statement = trajectories.page(caller.project_id, model_id=row.id, **query.place())
     async with context.read() as session:
         return await page(session, statement, query, TrajectoryOut.of)

@@ -33,7 +33,7 @@ async def find(context: Context, caller: Caller, trajectory_id: str) -> Trajecto
 
 @router.get("", operation_id="trajectories_list", summary="Trajectories, newest first")
 async def listed(query: Paged, caller: Known, context: Shared) -> Page[TrajectoryOut]:
-    statement = trajectories.page(caller.project_id, cursor=query.cursor, limit=query.limit)
+    statement = trajectories.page(caller.project_id, **query.place())
     async with context.read() as session:
         return await page(session, statement, query, TrajectoryOut.of)
 

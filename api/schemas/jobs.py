@@ -1,12 +1,12 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from chaos_core.spec import Spec
 from chaos_store.states import Kind, State
-from chaos_store.tables import Checkpoint, Job, JobEvent, Metric
+from chaos_store.tables import Checkpoint, Job, JobEvent
 
 from .problem import StoredProblem
 from .resource import Body, Json, Resource, Text
@@ -24,6 +24,11 @@ EXAMPLES: list[JsonValue] = [
         "labels": {"experiment": "alpha"},
         "limits": {"wall_s": 3600},
     },
+]
+Priority = Annotated[int, Field(ge=-100, le=100, description="higher is started first; equals by age")]
+Deadline = Annotated[
+    AwareDatetime | None,
+    Field(description="RFC 3339; a job that is not done by then fails with `deadline_passed`"),
 ]
 LabelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
 
@@ -55,10 +60,50 @@ class JobCreate(Body):
     seed: int = Field(0, ge=0, lt=2**63)
     labels: dict[LabelName, Text] = Field({}, max_length=32)
     analysis_id: Text | None = Field(None, description="take this analysis instead of making one")
+    priority: Priority = 0
+    deadline: Deadline = None
     limits: JobLimits = Field(
         default_factory=JobLimits,
         description="narrower than the `job_` limits of GET /v1/limits, which hold in any case",
     )
+
+
+class JobUpdate(Body):
+    """What is left out stays as it is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"labels": {"experiment": "alpha", "draft": None}, "priority": 5}]}
+    )
+
+    labels: dict[LabelName, Text | None] = Field({}, max_length=32, description="null takes a label away; others stay")
+    priority: Priority = 0
+    deadline: Deadline = None
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("give labels, priority or deadline")
+        return self
+
+
+class JobClone(Body):
+    """What is left out is as in the job that is cloned."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"spec": {"training": {"updates": 60000}}, "seed": 2, "labels": {"try": "2"}}]}
+    )
+
+    dataset_id: Text | None = None
+    spec: dict[str, JsonValue] = Field(
+        {},
+        description="a JSON merge patch (RFC 7396) of the spec: null takes a setting away; where `kind` changes, the "
+        "settings of the former kind go too",
+    )
+    seed: int | None = Field(None, ge=0, lt=2**63)
+    labels: dict[LabelName, Text | None] = Field({}, max_length=32, description="null takes a label away; others stay")
+    limits: JobLimits | None = None
+    priority: Priority | None = None
+    deadline: Deadline = Field(None, description="RFC 3339; none where left out")
 
 
 class JobRetry(Body):
@@ -94,6 +139,7 @@ class JobLinks(BaseModel):
     pause: str
     resume: str
     retry: str
+    clone: str
     model: str | None
     analysis: str | None
     trajectory: str | None
@@ -112,6 +158,8 @@ class JobOut(Resource):
     plan_hash: str | None
     labels: dict[str, str]
     limits: JobLimits
+    priority: int
+    deadline: datetime | None
     stage: str | None
     progress: JobProgress
     kernel: str | None
@@ -156,6 +204,7 @@ def _links(row: Job, trajectory_id: str | None) -> JobLinks:
         pause=f"{own}/pause",
         resume=f"{own}/resume",
         retry=f"{own}/retry",
+        clone=f"{own}/clone",
         model=f"/v1/models/{row.model_id}" if row.model_id else None,
         analysis=f"/v1/analyses/{row.analysis_id}" if row.analysis_id else None,
         trajectory=f"/v1/trajectories/{trajectory_id}" if trajectory_id else None,
@@ -202,11 +251,12 @@ class MetricsOut(BaseModel):
     metrics: dict[str, MetricSeries] = Field(examples=[{"loss": {"step": [100], "value": [0.2], "wall": [1.7e9]}}])
 
     @classmethod
-    def of(cls, job_id: str, rows: Iterable[Metric]) -> Self:
+    def of(cls, job_id: str, rows: Iterable[Sequence[Any]]) -> Self:
+        """Of rows (name, step, value, wall)."""
         found: dict[str, MetricSeries] = {}
-        for row in rows:
-            series = found.setdefault(row.name, MetricSeries(step=[], value=[], wall=[]))
-            series.step.append(row.step)
-            series.value.append(row.value)
-            series.wall.append(row.wall)
+        for name, step, value, wall in rows:
+            series = found.setdefault(name, MetricSeries(step=[], value=[], wall=[]))
+            series.step.append(step)
+            series.value.append(value)
+            series.wall.append(wall)
         return cls(job_id=job_id, metrics=found)

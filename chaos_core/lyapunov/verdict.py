@@ -6,10 +6,10 @@ noise from chaos, so they are never asked alone.
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 
+from chaos_core.analysed import Verdict
 from chaos_core.embedding import unit_variance
 from chaos_core.lyapunov.fusion import Exponent
 from chaos_core.lyapunov.lines import LineSpectrum, harmonic_fit, two_frequency_fit
@@ -29,17 +29,6 @@ LINEAR_RATIO = 0.97
 EXACT_ERROR = 1e-4
 LEAST_GROWTH = 0.08
 FAINT = 0.25
-
-
-class Verdict(StrEnum):
-    """The kinds of dynamics that an analysis can name; `undecided` where the evidence is weak or contradictory."""
-
-    CHAOTIC = "chaotic"
-    PERIODIC = "periodic"
-    QUASI_PERIODIC = "quasi_periodic"
-    FIXED_POINT = "fixed_point"
-    STOCHASTIC = "stochastic"
-    UNDECIDED = "undecided"
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ async def test_a_finished_job_shows_scores_model_and_trajectory(client: httpx.As
     assert job["scores"]["d_stsp"] == {"value": 0.1, "floor": 0.05, "reason": None, "detail": {"bins": 30}}
     listed = (await client.get("/v1/jobs", params={"status": "succeeded"})).json()["data"]
     assert listed == [job]
-    others = dict.fromkeys(("cancel", "pause", "resume", "retry"), 405) | {"archive": 422}
+    others = dict.fromkeys(("cancel", "clone", "pause", "resume", "retry"), 405) | {"archive": 422}
     for name, link in job["links"].items():
         assert (await client.get(link)).status_code == others.get(name, 200), "this model's bytes are none"
 

@@ -15,8 +15,8 @@ OPERATIONS = {
     "datasets_analysis", "datasets_content", "datasets_content_head", "datasets_create", "datasets_delete",
     "datasets_generate", "datasets_get", "datasets_list",
     "jobs_archive", "jobs_archive_head",
-    "jobs_artifacts", "jobs_cancel", "jobs_checkpoints", "jobs_create", "jobs_delete", "jobs_events", "jobs_get",
-    "jobs_list", "jobs_metrics", "jobs_pause", "jobs_resume", "jobs_retry",
+    "jobs_artifacts", "jobs_cancel", "jobs_checkpoints", "jobs_clone", "jobs_create", "jobs_delete", "jobs_events",
+    "jobs_get", "jobs_list", "jobs_metrics", "jobs_pause", "jobs_resume", "jobs_retry", "jobs_update", "jobs_validate",
     "limits_get", "model_types_list",
     "models_card", "models_card_head", "models_content", "models_content_head", "models_delete", "models_forecast",
     "models_generate", "models_get", "models_lineage", "models_list", "models_trajectories", "models_update",
@@ -68,6 +68,8 @@ REFUSALS = {
     "jobs_resume": ("409", "job_not_resumable"),
     "jobs_retry": ("409", "job_not_retryable"),
     "jobs_delete": ("409", "job_not_deletable"),
+    "jobs_clone": ("409", "job_not_clonable"),
+    "jobs_validate": ("409", "analysis_missing"),
     "datasets_delete": ("409", "dataset_in_use"),
     "jobs_create": ("503", "queue_full"),
     "analyses_create": ("503", "queue_full"),
@@ -102,8 +104,8 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 def test_every_body_has_an_example(document: dict[str, Any]) -> None:
     bodies = {name: op["requestBody"]["content"] for name, op in _operations(document).items() if "requestBody" in op}
     assert set(bodies) == {
-        "datasets_create", "datasets_generate", "jobs_create", "jobs_retry", "analyses_create",
-        "baselines_create", "models_forecast", "models_generate", "models_update",
+        "datasets_create", "datasets_generate", "jobs_create", "jobs_clone", "jobs_retry", "jobs_update",
+        "jobs_validate", "analyses_create", "baselines_create", "models_forecast", "models_generate", "models_update",
     }  # fmt: skip
     for name, content in bodies.items():
         for body in content.values():

@@ -103,6 +103,8 @@ class JobLife(RuleBasedStateMachine):
             self._retry(fresh)
         elif event in CLIENTS:
             self._ask(event)
+        elif event is Event.expire:
+            self._expire()
         elif worker in self.claims and event in OWNERS_ENDS:
             self._end(worker, event)
         elif worker in self.claims:
@@ -298,6 +300,22 @@ class JobLife(RuleBasedStateMachine):
         if self.state in LIVE and self.silent_s > LEASE_S:
             self._lost()
         assert self.state is State.queued or self.job_id not in calls
+
+    def _expire(self) -> None:
+        self._set_deadline(1.0)
+        with self.database.write.begin() as session:
+            assert jobs.claim(session, self.job_id, "a", LEASE_S) is None
+            jobs.reap(session)
+        if (self.state, Event.expire) in TRANSITIONS:
+            self._go(Event.expire)
+        elif self.state in LIVE and self.silent_s > LEASE_S:
+            self._lost()
+        self._set_deadline(None)
+
+    def _set_deadline(self, moment: float | None) -> None:
+        with self.database.write.begin() as session:
+            statement = update(Job).where(Job.id == self.job_id).values(deadline=moment)
+            session.execute(statement, execution_options={"synchronize_session": False})
 
     def abandon(self, chance: Random) -> None:
         alive = chance.choice([True, False])

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as effort
 from hypothesis.stateful import run_state_machine_as_test
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from chaos_store import commands, datasets, jobs
@@ -15,6 +16,7 @@ from chaos_store.blobs import DatabaseBlobs
 from chaos_store.engine import Database
 from chaos_store.errors import StoreError
 from chaos_store.states import FINISHED, LIVE, TRANSITIONS, Event, State
+from chaos_store.tables import Job
 from tests.conformance.job_life import CLIENTS, LEASE_S, OWNERS_ENDS, JobLife, die
 from tests.lives import bring
 
@@ -65,6 +67,9 @@ def _apply(session: Session, event: Event, claim: jobs.Claim) -> None:
         jobs.claim(session, claim.job_id, "v", LEASE_S)
     elif event is Event.retry:
         commands.request_retry(session, claim.project_id, claim.job_id, fresh=False)
+    elif event is Event.expire:
+        session.execute(update(Job).where(Job.id == claim.job_id).values(deadline=1.0))
+        jobs.reap(session)
     elif event in CLIENTS:
         CLIENTS[event](session, claim.project_id, claim.job_id)
     else:

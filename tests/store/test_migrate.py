@@ -15,6 +15,7 @@ from chaos_store.settings import Settings
 from chaos_store.tables import Base, Blob, Checkpoint, Job
 from tests.servers import PostgresServer
 
+JOB_COLUMNS = {"limits", "priority", "deadline"}
 PRAGMAS = {"journal_mode": "wal", "foreign_keys": 1, "query_only": 1, "busy_timeout": 15_000}
 
 
@@ -86,19 +87,19 @@ def test_up_down_and_up_again_with_rows_in_every_table(empty: Settings) -> None:
     assert _rows(empty)["checkpoint"] == [_without(row, added_last) for row in newest["checkpoint"]]
     migrate.downgrade(empty, "0001")
     older = _rows(empty)
-    added = {"job": {"limits"}, "project": {"retention_s"}, "blob_chunk": {"created_at"}}
+    added = {"job": JOB_COLUMNS, "project": {"retention_s"}, "blob_chunk": {"created_at"}}
     added |= {"trained_model": {"licence"}, "trajectory": {"runs", "options"}}
     added |= {"analysis": {"options_hash", "analyser_version"}, "dataset": {"input_names"}}
     for name in older.keys() - {"job", "alembic_version"}:
         assert older[name] == [_without(row, added.get(name, set())) for row in newest[name]]
     [job], [job_before] = older["job"], newest["job"]
-    assert _without(job, {"checkpoint_sha256", "status"}) == _without(job_before, {"limits", "status"})
+    assert _without(job, {"checkpoint_sha256", "status"}) == _without(job_before, JOB_COLUMNS | {"status"})
     assert (job["checkpoint_sha256"], job["status"]) == ("sum_7", "queued")
 
     migrate.upgrade(empty)
     again = _rows(empty)
     [job], [checkpoint] = again["job"], again["checkpoint"]
-    assert _without(job, {"limits", "status"}) == _without(job_before, {"limits", "status"})
+    assert _without(job, JOB_COLUMNS | {"status"}) == _without(job_before, JOB_COLUMNS | {"status"})
     assert job["limits"] in ({}, "{}")
     assert (checkpoint["job_id"], checkpoint["update"], checkpoint["sha256"]) == ("job_1", 7, "sum_7")
     assert again.keys() == newest.keys()

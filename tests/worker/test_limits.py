@@ -7,6 +7,7 @@ from typing import Any
 import psutil
 import pytest
 
+from chaos_store import commands
 from chaos_store.settings import Settings
 from chaos_store.tables import Job
 from tests.worker.desk import BEST, PROGRESS, Desk, saved
@@ -55,6 +56,13 @@ def test_time_of_earlier_attempts_counts_towards_the_limit(tmp_path: Path) -> No
     assert crossed is not None and crossed.code == "time_limit" and crossed.fields["limit"] == 10.0
 
 
+def test_a_job_that_still_runs_at_its_deadline_is_ended(tmp_path: Path) -> None:
+    pid, far = psutil.Process().pid, {"memory_bytes": 1 << 50, "disk_bytes": 1 << 50, "wall_s": None, "stall_s": 60.0}
+    assert Guard(Limits(**far, deadline=time.time() + 60), pid, tmp_path).crossed() is None
+    crossed = Guard(Limits(**far, deadline=time.time() - 1), pid, tmp_path).crossed()
+    assert crossed is not None and crossed.code == "deadline_passed"
+
+
 @pytest.mark.parametrize("deaf", [[], [{"deaf": True}]])
 def test_an_endless_loop_is_stalled_and_its_living_model_kept(desk: Desk, deaf: list[dict[str, Any]]) -> None:
     job = desk.run([*deaf, {"say": PROGRESS}, *BEST, {"spin": True}], stall_s=0.5)
@@ -73,6 +81,17 @@ def test_a_job_that_is_too_slow_is_saved_and_ended(desk: Desk) -> None:
     job = desk.run([{"on_sigterm": last_words}, {"say": PROGRESS}, {"sleep": 30}], wall_s=0.5)
     assert (job.status, code(job), job.checkpoint_update) == ("failed", "time_limit", 7)
     assert job.error is not None and job.error["value"] > job.error["limit"] == 0.5
+
+
+def test_a_run_that_reaches_its_deadline_is_saved_and_fails_with_its_own_code(desk: Desk) -> None:
+    last_words = [*saved(7), {"exit": EXIT_INTERRUPTED}]
+    job_id = desk.submit([{"on_sigterm": last_words}, {"say": PROGRESS}, *BEST, {"sleep": 30}])
+    deadline = time.time() + 1.5
+    desk.command(lambda session, *names: commands.revise(session, *names, labels={}, deadline=deadline), job_id)
+    desk.attempt(job_id)
+    job = desk.job(job_id)
+    assert (job.status, code(job), job.checkpoint_update) == ("failed", "deadline_passed", 7)
+    assert job.error is not None and job.error["deadline"] == deadline and job.model_id is not None
 
 
 def test_a_memory_hog_is_ended_before_the_machine_suffers(desk: Desk) -> None:
