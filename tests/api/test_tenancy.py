@@ -13,6 +13,7 @@ from tests.api.conftest import Walked
 
 PUBLIC = {"/v1/problems/{code}"}
 BODIES = {
+    "/v1/jobs/{job_id}": {"priority": 1},
     "/v1/models/{model_id}": {"licence": "MIT"},
     "/v1/models/{model_id}/trajectories": {"steps": 1},
     "/v1/models/{model_id}/forecast": {"context": [[1.0]], "horizon": 1},
