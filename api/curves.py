@@ -1,7 +1,6 @@
 """Numbers of a run by step, thinned out, as JSON, CSV or Parquet."""
 
-import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any, Literal
 
@@ -11,13 +10,11 @@ from sqlalchemy import Row
 from chaos_core.thinning import kept_places
 
 from .schemas.jobs import MetricsOut
+from .tabling import TABLE_TYPES, table
 
 Form = Literal["json", "csv", "parquet"]
-MEDIA_TYPES: dict[Form, str] = {
-    "json": "application/json",
-    "csv": "text/csv; charset=utf-8",
-    "parquet": "application/vnd.apache.parquet",
-}
+MEDIA_TYPES: Mapping[str, str] = {"json": "application/json", **TABLE_TYPES}
+TYPES = {"name": str, "step": int, "value": float, "wall": float}
 
 Number = Row[str, int, float | None, float]
 
@@ -33,15 +30,7 @@ def written(job_id: str, rows: Sequence[Number], most: int | None, form: Form) -
     few = thin(rows, most)
     if form == "json":
         return MetricsOut.of(job_id, few).model_dump_json().encode()
-    import polars as pl
-
-    out, schema = io.BytesIO(), {"name": pl.String, "step": pl.Int64, "value": pl.Float64, "wall": pl.Float64}
-    table = pl.DataFrame([tuple(row) for row in few], schema=schema, orient="row")
-    if form == "csv":
-        table.write_csv(out)
-    else:
-        table.write_parquet(out, compression="zstd")
-    return out.getvalue()
+    return table({name: [row[place] for row in few] for place, name in enumerate(TYPES)}, form, TYPES)
 
 
 def _thin_one(rows: list[Number], most: int) -> list[Number]:

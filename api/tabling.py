@@ -1,36 +1,40 @@
-"""A stored trajectory in other formats than its own."""
+"""Columns as CSV or Parquet, and a stored trajectory in these and NumPy's format."""
 
 import io
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
 from chaos_core.typing import Floats
 
-TableFormat = Literal["npz", "npy", "parquet", "csv"]
-MEDIA_TYPES: dict[TableFormat, str] = {
-    "npz": "application/x-npz",
-    "npy": "application/x-npy",
-    "parquet": "application/vnd.apache.parquet",
+TableForm = Literal["csv", "parquet"]
+TABLE_TYPES: Mapping[str, str] = {
     "csv": "text/csv; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
 }
+RunForm = Literal["npz", "npy", "parquet", "csv"]
+RUN_TYPES: Mapping[str, str] = {"npz": "application/x-npz", "npy": "application/x-npy", **TABLE_TYPES}
 
 
-def converted(npz: bytes, kind: TableFormat, names: Sequence[str], dt: float | None) -> bytes:
-    with np.load(io.BytesIO(npz), allow_pickle=False) as stored:
-        x: Floats = stored["x"]
-    buffer = io.BytesIO()
-    if kind == "npy":
-        np.save(buffer, x)
-        return buffer.getvalue()
+def table(columns: Mapping[str, Any], form: TableForm, types: Mapping[str, Any] | None = None) -> bytes:
     import polars
 
-    table = polars.DataFrame(_columns(x, names, dt))
-    if kind == "parquet":
-        table.write_parquet(buffer)
+    buffer, made = io.BytesIO(), polars.DataFrame(columns, schema_overrides=types)
+    if form == "parquet":
+        made.write_parquet(buffer)
     else:
-        table.write_csv(buffer)
+        made.write_csv(buffer)
+    return buffer.getvalue()
+
+
+def converted(npz: bytes, form: RunForm, names: Sequence[str], dt: float | None) -> bytes:
+    with np.load(io.BytesIO(npz), allow_pickle=False) as stored:
+        x: Floats = stored["x"]
+    if form == "parquet" or form == "csv":
+        return table(_columns(x, names, dt), form)
+    buffer = io.BytesIO()
+    np.save(buffer, x)
     return buffer.getvalue()
 
 

@@ -5,9 +5,9 @@ import statistics
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from chaos_core.pace import OTHER_S, SHARE_OF_UPDATES, native_pace
-from chaos_core.planning import SECONDS_IN_SEGMENTS, SECONDS_STEP_BY_STEP
-from chaos_core.refusal import native_refusal
+from chaos_core.engine import why_torch
+from chaos_core.initialise import layout
+from chaos_core.pace import OTHER_S, SHARE_OF_UPDATES, seconds_per_update
 from chaos_core.spec import Plan, Precision
 
 __all__ = ["PastRun", "Seconds", "memory_bytes", "parameter_count", "seconds"]
@@ -47,8 +47,7 @@ class Seconds(NamedTuple):
 
 def parameter_count(plan: Plan) -> int:
     """Trained numbers of cell and read-out."""
-    read_out = plan.observation.parameters(plan.cell.latent, plan.observed)
-    return sum(param.size for param in (plan.cell.parameters() | read_out).values())
+    return sum(param.size for param in layout(plan.cell, plan.observation, plan.observed).values())
 
 
 def memory_bytes(plan: Plan, rows: int) -> int:
@@ -61,7 +60,7 @@ def memory_bytes(plan: Plan, rows: int) -> int:
     size = 8 if plan.training.dtype is Precision.FLOAT64 else 4
     units = plan.cell.state_size + getattr(plan.cell, "hidden", 0) + plan.observed
     states = plan.training.batch_size * plan.training.sequence_length * units
-    base = TORCH_BYTES if _refusal(plan) else NATIVE_BYTES
+    base = TORCH_BYTES if why_torch(plan) else NATIVE_BYTES
     series = SERIES_COPIES * 8 * rows * (plan.observed + len(plan.input_names))
     return base + series + size * (STATE_COPIES * states + WEIGHT_COPIES * parameter_count(plan))
 
@@ -85,29 +84,18 @@ def seconds(plan: Plan, past: Sequence[PastRun]) -> Seconds:
         nearest = sorted(past, key=lambda run: abs(math.log(run.work() / mine)))[:NEAREST]
         found = [run.start_s + run.rest_s * mine / run.work() for run in nearest]
         return Seconds(statistics.median(found), min(found), max(found), "history", len(found))
-    if _refusal(plan) is None:
-        pace = native_pace(
-            plan.cell,
-            plan.observation,
-            plan.forcing,
-            plan.losses,
-            observed=plan.observed,
-            sequence_length=training.sequence_length,
-            batch_size=training.batch_size,
-        )
-        value = training.updates * pace / SHARE_OF_UPDATES + OTHER_S
-        return Seconds(value, value / 2, value * 2, "trial", 0)
-    of_100_rows = SECONDS_IN_SEGMENTS if plan.forcing.whole_state else SECONDS_STEP_BY_STEP
-    value = training.updates * of_100_rows * training.sequence_length / 100
-    return Seconds(value, value / 5, value * 5, "table", 0)
-
-
-def _refusal(plan: Plan) -> str | None:
-    return native_refusal(
+    native = why_torch(plan) is None
+    of_an_update = seconds_per_update(
         plan.cell,
         plan.observation,
         plan.forcing,
         plan.losses,
         observed=plan.observed,
-        input_noise=plan.training.input_noise,
+        sequence_length=training.sequence_length,
+        batch_size=training.batch_size,
+        native=native,
+    )
+    value = training.updates * of_an_update / SHARE_OF_UPDATES + OTHER_S
+    return (
+        Seconds(value, value / 2, value * 2, "trial", 0) if native else Seconds(value, value / 5, value * 5, "table", 0)
     )

@@ -11,18 +11,16 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from chaos_core.cells import Cell
 from chaos_core.kernels import Kernel
 from chaos_core.kernels.fused import native_step
 from chaos_core.losses.jacobian import JacobianMatching
 from chaos_core.native.matching import Matching
-from chaos_core.observation import Observation
 from chaos_core.refusal import native_refusal
 from chaos_core.spec import Device, Plan
-from chaos_core.typing import Floats, Ints, NumpyParams, Param
+from chaos_core.typing import Floats, Ints, NumpyParams
 from chaos_core.windows import Rows
 
-__all__ = ["Batch", "DataSlopes", "Engine", "NativeEngine", "layout", "make_engine"]
+__all__ = ["Batch", "DataSlopes", "Engine", "NativeEngine", "make_engine", "why_torch"]
 
 Array = npt.NDArray[Any]
 DataSlopes: TypeAlias = Callable[[], tuple[Floats, Floats]]
@@ -126,11 +124,6 @@ class NativeEngine(Engine):
         self._step.iteration = iteration
 
 
-def layout(cell: Cell, observation: Observation, observed: int) -> dict[str, Param]:
-    """Shapes of all parameters in the order of the flat vector: the cell's, then the observation's."""
-    return cell.parameters() | observation.parameters(cell.latent, observed)
-
-
 def make_engine(plan: Plan, rows: Rows, params: NumpyParams, slopes: DataSlopes) -> Engine:
     """The fastest engine for a plan on this machine.
 
@@ -146,18 +139,24 @@ def make_engine(plan: Plan, rows: Rows, params: NumpyParams, slopes: DataSlopes)
     Raises:
         DeviceUnavailable: CUDA was asked for and is not there.
     """
-    parts = plan.cell, plan.observation, plan.forcing, plan.losses
-    refusal = native_refusal(*parts, observed=rows.x.shape[1], input_noise=plan.training.input_noise)
+    refusal = why_torch(plan)
     if refusal is None and not _may_be_cuda(plan.training.device):
         return NativeEngine(plan, rows, params, slopes)
     return cast(Engine, import_module("chaos_core.torch_engine").engine_of(plan, rows, params, slopes, refusal))
 
 
+def why_torch(plan: Plan) -> str | None:
+    """One sentence that says why torch has to do a plan, or None where the native step can: see `native_refusal`."""
+    parts = plan.cell, plan.observation, plan.forcing, plan.losses
+    return native_refusal(*parts, observed=plan.observed, input_noise=plan.training.input_noise)
+
+
 def _may_be_cuda(asked: Device) -> bool:
-    if asked is not Device.AUTO:
+    driver = CUDA_DRIVERS.get(sys.platform)
+    if asked is not Device.AUTO or driver is None:
         return asked is Device.CUDA
     try:
-        ctypes.CDLL(CUDA_DRIVERS.get(sys.platform, ""))
+        ctypes.CDLL(driver)
     except OSError:
         return False
-    return sys.platform in CUDA_DRIVERS
+    return True

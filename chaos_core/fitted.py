@@ -14,6 +14,7 @@ from safetensors.numpy import load, save
 from chaos_core.cells import AnyCell, Cell
 from chaos_core.embedding import Embedding
 from chaos_core.errors import Inconsistent, UnreadableFile
+from chaos_core.initialise import layout
 from chaos_core.observation import AnyObservation, Observation
 from chaos_core.series import Scaling
 from chaos_core.typing import Floats
@@ -177,7 +178,7 @@ def _metadata(content: bytes) -> dict[str, str]:
 
 
 def _check_shapes(fitted: Fitted) -> None:
-    wanted = fitted.cell.parameters() | fitted.observation.parameters(fitted.cell.latent, fitted.observed)
+    wanted = layout(fitted.cell, fitted.observation, fitted.observed)
     shapes = {name: param.shape for name, param in wanted.items()}
     found = {name: value.shape for name, value in fitted.params.items()}
     if shapes != found:

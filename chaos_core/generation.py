@@ -56,10 +56,7 @@ def free_latent(
 ) -> Floats:
     """The latent states of a free run: z_1 ... z_steps from z0 (M,), or from the stored start; (steps, M) float64."""
     start = fitted.latent_start if z0 is None else np.asarray(z0, np.float64)
-    u = fitted.drive(inputs)
-    if u is not None and u.shape != (steps, fitted.cell.inputs):
-        raise Inconsistent(f"{steps} steps need inputs of shape ({steps}, {fitted.cell.inputs}), not {u.shape}")
-    z: Floats = orbits(fitted.cell, fitted.params, start[None], steps, None if u is None else u[None])[0]
+    z: Floats = free_latents(fitted, steps, start[None], inputs)[0]
     return z
 
 

@@ -1,16 +1,23 @@
-"""Start values of parameters, by name."""
+"""Parameters by name: their shapes and their start values."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from chaos_core.cells import Cell
+from chaos_core.observation import Observation
 from chaos_core.typing import Floats, Param
 
-__all__ = ["INITIALISERS", "SCALED_EXTENT", "Source", "draw"]
+__all__ = ["INITIALISERS", "SCALED_EXTENT", "Source", "draw", "layout"]
 
 SCALED_EXTENT = (-3.0, 3.0)
 """Where z-scored data lie, roughly; stands in for their range where no data are at hand."""
+
+
+def layout(cell: Cell, observation: Observation, observed: int) -> dict[str, Param]:
+    """Shapes of all parameters in the order of the flat vector: the cell's, then the observation's."""
+    return cell.parameters() | observation.parameters(cell.latent, observed)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""How many updates fit into a budget of time on this machine."""
+"""What an update takes on this machine, and how many fit into a budget of time."""
 
 import math
 import time
@@ -8,38 +8,40 @@ import numpy as np
 
 from chaos_core.cells import Cell
 from chaos_core.forcing import Forcing
-from chaos_core.initialise import draw
+from chaos_core.initialise import draw, layout
 from chaos_core.kernels.fused import native_step
 from chaos_core.losses import Loss
 from chaos_core.losses.jacobian import JacobianMatching
 from chaos_core.native.matching import Matching
 from chaos_core.observation import Observation
 
-__all__ = ["native_pace", "updates_within"]
+__all__ = ["OTHER_S", "SHARE_OF_UPDATES", "seconds_per_update", "updates_within"]
 
 SHARE_OF_UPDATES, LEAST_SHARE = 0.95, 0.4
 OTHER_S = 1.5
 """Free runs that choose the state, and the map of the data's slopes."""
+SECONDS_IN_SEGMENTS, SECONDS_STEP_BY_STEP = 4e-3, 20e-3
+"""Of an update by torch with windows of 100 rows."""
 TRIED_S = 0.05
 AT_ONCE = 4
 POINTS = 256
 LEAST = 100
 
 
-def updates_within(budget_s: float, seconds_per_update: float) -> int:
+def updates_within(budget_s: float, of_an_update: float) -> int:
     """The number of updates, to two digits, so that a machine at another hour mostly finds the same.
 
     Args:
         budget_s: seconds of one core, free runs that choose the state included.
-        seconds_per_update: on this machine.
+        of_an_update: seconds, on this machine.
     """
     left = max(SHARE_OF_UPDATES * budget_s - OTHER_S, LEAST_SHARE * budget_s)
-    found = max(float(LEAST), left / seconds_per_update)
+    found = max(float(LEAST), left / of_an_update)
     digit: int = 10 ** (int(math.log10(found)) - 1)
     return int(found) // digit * digit
 
 
-def native_pace(
+def seconds_per_update(
     cell: Cell,
     observation: Observation,
     forcing: Forcing,
@@ -48,8 +50,9 @@ def native_pace(
     observed: int,
     sequence_length: int,
     batch_size: int,
+    native: bool,
 ) -> float:
-    """Seconds of a native update, tried on random data for a twentieth of a second.
+    """Seconds of an update: tried natively on random data for a twentieth of a second, or from a table for torch.
 
     The quickest of some calls counts, since others may be at work on this machine.
 
@@ -57,10 +60,13 @@ def native_pace(
         cell, observation, forcing, losses: the parts of the plan.
         observed: N, channels that the cell sees.
         sequence_length, batch_size: T and B.
+        native: whether the native step does it.
     """
+    if not native:
+        return (SECONDS_IN_SEGMENTS if forcing.whole_state else SECONDS_STEP_BY_STEP) * sequence_length / 100
     rng = np.random.default_rng(0)
     x = rng.standard_normal((sequence_length + batch_size + 1, observed)).astype(np.float32)
-    params = draw(cell.parameters() | observation.parameters(cell.latent, observed), rng)
+    params = draw(layout(cell, observation, observed), rng)
     matched = next((loss for loss in losses if isinstance(loss, JacobianMatching)), None)
     step = native_step(
         cell,

@@ -15,9 +15,10 @@ from chaos_core.cells import AnyCellSpec, Cell
 from chaos_core.embedding import Embedding
 from chaos_core.errors import Inconsistent, SpecTooLarge, TooShort
 from chaos_core.forcing import AnyForcingSpec, Forcing
+from chaos_core.initialise import layout
 from chaos_core.losses import Loss
 from chaos_core.observation import Observation
-from chaos_core.pace import native_pace, updates_within
+from chaos_core.pace import seconds_per_update, updates_within
 from chaos_core.refusal import native_refusal
 from chaos_core.spec import Device, Evaluation, Interval, Optimiser, Plan, Precision, Schedule, Spec, Split, Training
 
@@ -28,8 +29,6 @@ MOST_PARAMETERS = 5_000_000
 MOST_STATES = 200_000_000
 DECAY = ((15_000, 0.3), (30_000, 0.03), (100_000, 0.01))
 """(updates, last learning rate over first): a short run whose rate decays far stops learning before it is good."""
-SECONDS_IN_SEGMENTS, SECONDS_STEP_BY_STEP = 4e-3, 20e-3
-"""Of an update by torch with windows of 100 rows."""
 BUDGET_BATCH = 16
 """Windows of an update where time is short: more updates do more than smoother ones."""
 SURE = 1.0
@@ -234,20 +233,17 @@ def _training(words: Mapping[str, Any], facts: Facts, tau: int, notes: list[str]
 def _updates_within(budget: float, words: Mapping[str, Any], facts: Facts, length: int, batch: int) -> int:
     if "updates" in words:
         raise Inconsistent("updates and budget_s both say how long to train: give one of them", setting="budget_s")
-    length = int(words.get("sequence_length", length))
-    if not facts.native:
-        of_100_rows = SECONDS_IN_SEGMENTS if facts.forcing.whole_state else SECONDS_STEP_BY_STEP
-        return updates_within(budget, of_100_rows * length / 100)
-    pace = native_pace(
+    of_an_update = seconds_per_update(
         facts.cell,
         facts.observation,
         facts.forcing,
         facts.losses,
         observed=facts.observed,
-        sequence_length=length,
+        sequence_length=int(words.get("sequence_length", length)),
         batch_size=int(words.get("batch_size", batch)),
+        native=facts.native,
     )
-    return updates_within(budget, pace)
+    return updates_within(budget, of_an_update)
 
 
 def _window(facts: Facts, tau: int) -> tuple[int, int]:
@@ -275,8 +271,7 @@ def _decay(updates: int) -> float:
 
 
 def _check_size(cell: Cell, read_out: Observation, observed: int, training: Training) -> None:
-    parameters = cell.parameters() | read_out.parameters(cell.latent, observed)
-    count = sum(param.size for param in parameters.values())
+    count = sum(param.size for param in layout(cell, read_out, observed).values())
     if count > MOST_PARAMETERS:
         raise SpecTooLarge(f"{count} parameters; at most {MOST_PARAMETERS}", value=count, limit=MOST_PARAMETERS)
     states = training.batch_size * training.sequence_length * (cell.state_size + getattr(cell, "hidden", 0))

@@ -147,8 +147,8 @@ class Judge:
     def judge(self, params: NumpyParams, beat: float | None = None) -> Judgement:
         """Runs the cell from the first starts and compares; it is dead if one of the runs dies.
 
-        A state that is better than `beat` must prove it from the other starts too, and its score is then the mean
-        over all: a model that leaves the attractor once in 100 000 steps is often not caught by a few runs.
+        A state that is better than `beat` must prove it from the other starts too, and its score is then that of
+        all: a model that leaves the attractor once in 100 000 steps is often not caught by a few runs.
         """
         runs = self._tried(params, slice(0, self.first))
         found = self._judged(runs)

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from chaos_core.engine import Array, Batch, DataSlopes, Engine, NativeEngine, layout
+from chaos_core.engine import Array, Batch, DataSlopes, Engine, NativeEngine
 from chaos_core.errors import DeviceUnavailable
+from chaos_core.initialise import layout
 from chaos_core.kernels import Kernel, choose, gpu
 from chaos_core.kernels.scans import scan_on
 from chaos_core.losses import Ground, Pass, mse

@@ -14,12 +14,12 @@ from chaos_core import checkpoint
 from chaos_core.arrays import as_array, as_arrays, as_numpy
 from chaos_core.checkpoint import Best, State
 from chaos_core.code_version import code_version
-from chaos_core.engine import Batch, layout, make_engine
+from chaos_core.engine import Batch, make_engine
 from chaos_core.errors import CheckpointUnreadable, Collapsed, Diverged, Exploded, Inconsistent
 from chaos_core.fitted import Fitted
 from chaos_core.forcing.base import Forcing, Slopes
 from chaos_core.gaps import bridged
-from chaos_core.initialise import draw
+from chaos_core.initialise import draw, layout
 from chaos_core.judging import judge_of
 from chaos_core.selection import Fate, Judgement
 from chaos_core.series import Scaling, Series

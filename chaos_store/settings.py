@@ -13,6 +13,7 @@ from chaos_core.readers.limits import Limits as ReaderLimits
 __all__ = ["Settings", "readme_table"]
 
 MIB = 1024 * 1024
+READER = ReaderLimits()
 SECRETS_DIR = "/run/secrets"
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
@@ -76,13 +77,19 @@ class Settings(BaseSettings):
     max_upload_bytes: PositiveInt = Field(1024 * MIB, description="largest upload accepted")
     parse_memory_bytes: PositiveInt = Field(2048 * MIB, description="memory one parser may use")
     parse_cpu_s: PositiveInt = Field(60, description="processor time one parser may use")
-    max_rows: PositiveInt = Field(50_000_000, description="most rows of a dataset")
-    max_columns: PositiveInt = Field(4096, description="most channels of a dataset")
-    max_expanded_bytes: PositiveInt = Field(4096 * MIB, description="most bytes that a compressed file may become")
-    max_expansion_ratio: PositiveInt = Field(500, description="most times a file may grow when it is unpacked")
-    max_file_members: PositiveInt = Field(1000, description="most arrays, groups or parts of a file")
-    max_nesting_depth: PositiveInt = Field(16, description="most levels of lists or groups in a file")
-    max_file_header_bytes: PositiveInt = Field(16 * MIB, description="longest header of a file")
+    max_rows: PositiveInt = Field(READER.max_rows, description="most rows of a dataset")
+    max_columns: PositiveInt = Field(READER.max_columns, description="most channels of a dataset")
+    max_expanded_bytes: PositiveInt = Field(
+        READER.max_expanded_bytes, description="most bytes that a compressed file may become"
+    )
+    max_expansion_ratio: PositiveInt = Field(
+        READER.max_expansion_ratio, description="most times a file may grow when it is unpacked"
+    )
+    max_file_members: PositiveInt = Field(READER.max_file_members, description="most arrays, groups or parts of a file")
+    max_nesting_depth: PositiveInt = Field(
+        READER.max_nesting_depth, description="most levels of lists or groups in a file"
+    )
+    max_file_header_bytes: PositiveInt = Field(READER.max_file_header_bytes, description="longest header of a file")
     max_wait_s: PositiveFloat = Field(30.0, description="longest ?wait= of a request")
 
     def reader_limits(self) -> dict[str, int]:

@@ -16,14 +16,14 @@ from ..lookup import one, page
 from ..making import check_bytes, make
 from ..schemas.resource import Page
 from ..schemas.trajectories import TrajectoryOut
-from ..tabling import MEDIA_TYPES, TableFormat, converted
+from ..tabling import RUN_TYPES, RunForm, converted
 from .artifacts import send
 
 router = APIRouter(prefix="/trajectories", tags=["trajectories"])
 
 
 class FormatQuery(Strict):
-    format: TableFormat = Field("npz", description="`npz` as stored; the others are made from it")
+    format: RunForm = Field("npz", description="`npz` as stored; the others are made from it")
 
 
 async def find(context: Context, caller: Caller, trajectory_id: str) -> Trajectory:
@@ -71,4 +71,4 @@ async def content(
     names, dt = model.config["names"], model.config["dt"]
     made = await make(context, converted, await whole(context, stored.sha256), query.format, names, dt)
     filename = f"{PurePath(stored.name).stem}.{query.format}"
-    return await deliver_bytes(request, made, MEDIA_TYPES[query.format], filename)
+    return await deliver_bytes(request, made, RUN_TYPES[query.format], filename)

@@ -6,7 +6,7 @@ import struct
 import tokenize
 import warnings
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -72,7 +72,7 @@ def read_npy(path: Path, options: ReadOptions) -> tuple[Table, Selection]:
     return Table(names, selection.positions, x, where), selection
 
 
-def read_header(file: BinaryIO) -> Header:
+def read_header(file: IO[bytes]) -> Header:
     """The header of an array in NumPy's format, from a file that stands at its start.
 
     Raises:

@@ -103,7 +103,7 @@ def _judge_members(members: list[zipfile.ZipInfo]) -> None:
 def _found(archive: zipfile.ZipFile, info: zipfile.ZipInfo, options: ReadOptions) -> NamedArray:
     name = info.filename.removesuffix(".npy")
     with archive.open(info) as member:
-        header = read_header(member)  # type: ignore[arg-type]
+        header = read_header(member)
     refusal: ChaosError | None = None
     try:
         judge(header, info.file_size - header.offset, options)

@@ -15,7 +15,7 @@ import polars
 import pytest
 
 from chaos_store.engine import Database
-from tests.api.conftest import add_dataset, add_job
+from tests.api.conftest import Walked, add_dataset, add_job
 from tests.api.living import STEPS, Living, a_fitted, lives
 from tests.conformance.test_cells import small
 
@@ -181,6 +181,6 @@ async def test_a_driven_model_is_told_of_and_exported_too(
     assert [port.name for port in session.get_inputs()] == ["z", "u"]
 
 
-async def test_bytes_that_are_no_model_are_refused(client: httpx.AsyncClient, walked) -> None:  # type: ignore[no-untyped-def]
+async def test_bytes_that_are_no_model_are_refused(client: httpx.AsyncClient, walked: Walked) -> None:
     answer = await client.get(f"/v1/models/{walked.model_id}/content?format=onnx")
     assert (answer.status_code, answer.json()["code"]) == (422, "unreadable_file")

@@ -7,10 +7,10 @@ import pytest
 
 from chaos_core.analysis import Analysis
 from chaos_core.embedding import Embedding
-from chaos_core.engine import Batch, NativeEngine, layout, make_engine
+from chaos_core.engine import Batch, NativeEngine, make_engine
 from chaos_core.errors import Collapsed, Exploded, Inconsistent
 from chaos_core.forcing.adaptive import AdaptiveGeneralized
-from chaos_core.initialise import draw
+from chaos_core.initialise import draw, layout
 from chaos_core.kernels import Kernel
 from chaos_core.losses import LOSSES
 from chaos_core.planning import plan

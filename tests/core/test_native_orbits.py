@@ -172,6 +172,14 @@ def test_a_parameter_of_the_wrong_shape_is_refused(name: str) -> None:
             orbit(free_equations(RNN(latent=3)), params | {name: wrong}, np.zeros(3), 5)
 
 
+def test_a_free_run_that_leaves_all_bounds_shows_inf_and_then_nan() -> None:
+    cell = ClippedShPLRNN(latent=3, hidden=10)
+    ours = orbit(free_equations(cell), parameters(cell) | {"A": np.full(3, 1e100)}, np.ones((1, 3)), 20)
+    assert ours is not None
+    assert np.isinf(ours).any()
+    assert np.isnan(ours[0, -1]).all()
+
+
 def test_a_free_run_of_no_steps_is_empty() -> None:
     cell = GRU(latent=3)
     ours = orbit(free_equations(cell), parameters(cell), np.ones((2, 3)), 0)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from chaos_core.analysis import Analysis, analyse
-from chaos_core.engine import Batch, layout, make_engine
+from chaos_core.engine import Batch, make_engine
 from chaos_core.errors import (
     CheckpointUnreadable,
     Collapsed,
@@ -15,7 +15,7 @@ from chaos_core.errors import (
     Inconsistent,
     TooShort,
 )
-from chaos_core.initialise import draw
+from chaos_core.initialise import draw, layout
 from chaos_core.kernels import Kernel
 from chaos_core.native import library
 from chaos_core.planning import plan

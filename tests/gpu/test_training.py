@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from chaos_core.analysis import Analysis, analyse
-from chaos_core.engine import Batch, Engine, layout, make_engine
-from chaos_core.initialise import draw
+from chaos_core.engine import Batch, Engine, make_engine
+from chaos_core.initialise import draw, layout
 from chaos_core.kernels import Kernel
 from chaos_core.kernels.gpu_scan import interpreted
 from chaos_core.planning import plan
