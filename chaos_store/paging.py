@@ -10,13 +10,11 @@ from typing import Any, Literal, TypedDict, TypeVar, Unpack
 from sqlalchemy import Row, Select, tuple_
 
 from .errors import BadCursor
-from .tables import AnalysisRow, Artifact, Dataset, Job, TrainedModel, Trajectory
 
 __all__ = ["Place", "cut", "window"]
 
 LONGEST_CURSOR = 200
 
-Pages = type[AnalysisRow | Artifact | Dataset | Job | TrainedModel | Trajectory]
 Statement = TypeVar("Statement", bound=Select[*tuple[Any, ...]])
 Item = TypeVar("Item")
 
@@ -31,8 +29,11 @@ class Place(TypedDict, total=False):
     created_before: datetime | None
 
 
-def window(statement: Statement, table: Pages, **place: Unpack[Place]) -> Statement:
-    """At most `limit + 1` rows after the cursor; the extra one only tells `cut` that more follow."""
+def window(statement: Statement, table: type[Any], **place: Unpack[Place]) -> Statement:
+    """At most `limit + 1` rows after the cursor; the extra one only tells `cut` that more follow.
+
+    The table has `id` and `created_at`.
+    """
     rising = place.get("order") == "asc"
     keys = tuple_(table.created_at, table.id)
     if (cursor := place.get("cursor")) is not None:
