@@ -14,6 +14,7 @@ from chaos_store.engine import open_async_database, open_database
 from chaos_store.settings import Settings
 
 from . import problems
+from .conditional import Conditional
 from .context import Context
 from .envelope import Envelope
 from .errors import DatabaseUnavailable, InvalidRequest, Unauthorized
@@ -55,7 +56,7 @@ TAGS = [
     {"name": "service", "description": "health, limits, kinds, errors"},
 ]
 RESOURCES = (
-    datasets.router, systems.datasets, analyses.router, jobs.router, metrics.router, baselines.router, commands.router,
+    jobs.router, datasets.router, systems.datasets, analyses.router, metrics.router, baselines.router, commands.router,
     validations.router, archives.router, models.router, runs.router, trajectories.router, artifacts.router,
 )  # fmt: skip
 
@@ -101,6 +102,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         celery=make_celery(settings, role="sender"),
         parser_slots=asyncio.Semaphore(PARSERS_AT_ONCE),
     )
+    app.add_middleware(Conditional)
     app.add_middleware(Envelope, max_upload_bytes=settings.max_upload_bytes)
     problems.install(app)
     private = problems.declared(Unauthorized, InvalidRequest, DatabaseUnavailable)

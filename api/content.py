@@ -18,6 +18,7 @@ from chaos_store.blobs import CHUNK_BYTES, DatabaseBlobs
 from chaos_store.errors import BlobCorrupt, NotFound
 
 from . import problems
+from .conditional import names
 from .context import Context
 from .errors import ConversionTooLarge, InvalidRequest, RangeNotSatisfiable
 
@@ -34,8 +35,6 @@ MADE: dict[str, Any] = DOWNLOAD | {
     "responses": DOWNLOAD["responses"] | problems.declared(core.UnreadableFile, ConversionTooLarge, InvalidRequest)
 }
 IMMUTABLE = "private, max-age=31536000, immutable"
-ASK_AGAIN = "private, no-cache"
-"""For what can change while its address stays: the answer to the next request may be 304."""
 VERIFIED_BYTES = 64 * CHUNK_BYTES
 PIECE_BYTES = 2 * CHUNK_BYTES
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
@@ -81,7 +80,7 @@ class Part:
     @classmethod
     def of(cls, request: Request, content: Content) -> Self:
         headers = content.headers()
-        if _names(request.headers.get("if-none-match", ""), content.etag):
+        if names(request.headers.get("if-none-match", ""), content.etag):
             return cls(0, 0, 304, headers, bodiless=True)
         wanted = _wanted(request, content)
         start, stop = wanted or (0, content.size)
@@ -142,11 +141,6 @@ async def _stream(context: Context, content: Content, start: int, stop: int) -> 
 
 def _piece(session: Session, sha256: str, start: int, stop: int | None) -> bytes:
     return b"".join(DatabaseBlobs().read(session, sha256, start, stop))
-
-
-def _names(header: str, etag: str) -> bool:
-    given = [part.strip().removeprefix("W/") for part in header.split(",")]
-    return "*" in given or etag in given
 
 
 def _wanted(request: Request, content: Content) -> tuple[int, int] | None:

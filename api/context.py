@@ -15,6 +15,7 @@ from chaos_store.engine import AsyncDatabase, Database
 from chaos_store.settings import Settings
 
 from .answering import answering
+from .asking import Asking
 from .watching import Watch
 
 KEY_TTL_S = 10.0
@@ -58,9 +59,11 @@ class Context:
     keys: KeyCache = field(default_factory=KeyCache)
     stopping: threading.Event = field(default_factory=threading.Event)
     watch: Watch = field(init=False)
+    asking: Asking = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "watch", Watch(self.database, self.stopping))
+        object.__setattr__(self, "asking", Asking(self.database))
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:

@@ -17,7 +17,7 @@ MAX_PAGE = 200
 bearer = HTTPBearer(auto_error=False, scheme_name="ApiKey", description="the API key: `Authorization: Bearer KEY`")
 
 
-def context_of(request: Request) -> Context:
+async def context_of(request: Request) -> Context:
     context: Context = request.app.state.context
     return context
 

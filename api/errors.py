@@ -57,6 +57,12 @@ class BodyTooLarge(ApiError):
     remedy = "Send less in one request; GET /v1/limits shows the limits."
 
 
+class PreconditionFailed(ApiError):
+    code = "precondition_failed"
+    title = "The resource is not the one of If-Match"
+    remedy = "Read it again, look at what has changed, and send the change with the new ETag."
+
+
 class UnsupportedMediaType(ApiError):
     code = "unsupported_media_type"
     title = "This route does not take that content type"

@@ -103,6 +103,7 @@ STATUS: dict[type[core.ChaosError], int] = {
     http.MethodNotAllowed: 405,
     http.AnalysisMismatch: 422,
     http.AnalysisMissing: 409,
+    http.PreconditionFailed: 412,
     http.BodyTooLarge: 413,
     http.UnsupportedMediaType: 415,
     http.RangeNotSatisfiable: 416,

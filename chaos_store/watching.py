@@ -1,13 +1,14 @@
-"""What has become of jobs that somebody waits for: one statement, however many they are."""
+"""What has become of jobs that somebody asks or waits for: one statement, however many they are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, Select, String, column, or_, select, values
+from sqlalchemy import BigInteger, ScalarSelect, Select, String, column, or_, select, values
 
-from .tables import Job, JobEvent, Trajectory
+from .artifacts import GENERATED
+from .tables import Artifact, Job, JobEvent, Trajectory
 
-__all__ = ["NO_EVENTS", "Known", "news"]
+__all__ = ["NO_EVENTS", "Known", "news", "versions", "whole"]
 
 NO_EVENTS = 2**62
 """As `seq`: later than any event."""
@@ -29,10 +30,8 @@ def news(known: Mapping[str, Known], limit: int) -> Select[str, Job | None, str 
     columns = column("job_id", String), column("version", BigInteger), column("seq", BigInteger)
     rows = [(job_id, seen.version, seen.seq) for job_id, seen in known.items()]
     watched = values(*columns, name="given").data(rows).cte("watched")
-    newest = select(Trajectory.id).where(Trajectory.job_id == Job.id)
-    newest = newest.order_by(Trajectory.created_at.desc(), Trajectory.id.desc()).limit(1)
     return (
-        select(watched.c.job_id, Job, newest.scalar_subquery(), JobEvent)
+        select(watched.c.job_id, Job, _own_trajectory(), JobEvent)
         .select_from(watched)
         .outerjoin(Job, Job.id == watched.c.job_id)
         .outerjoin(JobEvent, (JobEvent.job_id == watched.c.job_id) & (JobEvent.seq > watched.c.seq))
@@ -40,3 +39,18 @@ def news(known: Mapping[str, Known], limit: int) -> Select[str, Job | None, str 
         .order_by(JobEvent.seq.nulls_first(), watched.c.job_id)
         .limit(limit)
     )
+
+
+def versions(job_ids: Sequence[str]) -> Select[str, int]:
+    return select(Job.id, Job.version).where(Job.id.in_(job_ids))
+
+
+def whole(job_ids: Sequence[str]) -> Select[Job, str | None]:
+    """Each job and the trajectory that it stored."""
+    return select(Job, _own_trajectory()).where(Job.id.in_(job_ids))
+
+
+def _own_trajectory() -> ScalarSelect[str | None]:
+    mine = select(Trajectory.id).join(Artifact, Artifact.id == Trajectory.artifact_id)
+    mine = mine.where(Trajectory.job_id == Job.id, Artifact.kind != GENERATED)
+    return mine.order_by(Trajectory.created_at.desc(), Trajectory.id.desc()).limit(1).scalar_subquery()

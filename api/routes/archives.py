@@ -7,7 +7,8 @@ from chaos_store.states import FINISHED
 from chaos_store.tables import Artifact, Job
 
 from .. import archive, problems
-from ..content import ASK_AGAIN, MADE, deliver_bytes, whole
+from ..conditional import ASK_AGAIN
+from ..content import MADE, deliver_bytes, whole
 from ..context import Caller, Context
 from ..deps import Known, Shared
 from ..lineage import lineage

@@ -25,9 +25,10 @@ from chaos_store.tables import Job
 
 from .. import problems
 from ..cloning import words_of
+from ..conditional import IfMatch, require_match
 from ..context import Caller, Context
 from ..deps import JsonBody, JsonIfAny, Known, Shared
-from ..errors import BodyTooLarge, DatabaseUnavailable, InvalidJson, UnsupportedMediaType
+from ..errors import BodyTooLarge, DatabaseUnavailable, InvalidJson, PreconditionFailed, UnsupportedMediaType
 from ..lookup import one
 from ..queueing import queue_job
 from ..schemas.jobs import JobClone, JobOut, JobRetry, JobUpdate
@@ -127,13 +128,19 @@ async def clone(
     operation_id="jobs_update",
     summary="Change labels, priority or deadline of a job, in any state",
     dependencies=[JsonBody],
-    responses=problems.declared(NotFound, TooManyLabels, InvalidJson, BodyTooLarge, UnsupportedMediaType, StorageFull),
+    responses=problems.declared(
+        NotFound, TooManyLabels, InvalidJson, BodyTooLarge, UnsupportedMediaType, StorageFull, PreconditionFailed
+    ),
 )
-async def update(job_id: str, body: JobUpdate, caller: Known, context: Shared) -> JobOut:
+async def update(job_id: str, body: JobUpdate, caller: Known, context: Shared, match: IfMatch = "*") -> JobOut:
     given = body.model_dump(exclude_unset=True, exclude={"labels"})
     if body.deadline is not None:
         given["deadline"] = body.deadline.timestamp()
-    return await _ask(context, caller, job_id, commands.revise, labels=body.labels, **given)
+    async with context.write() as session:
+        locked = jobs.get(caller.project_id, job_id).with_for_update()
+        require_match(match, await shown(session, caller, await one(session, locked, "job", job_id)))
+        job = await session.run_sync(commands.revise, caller.project_id, job_id, labels=body.labels, **given)
+        return await shown(session, caller, job)
 
 
 @router.delete(

@@ -14,6 +14,7 @@ from chaos_store.tables import Job
 
 from .. import events as streams
 from .. import problems
+from ..conditional import Document
 from ..context import Caller, Context
 from ..deps import JsonBody, Known, Paged, PageQuery, Shared, Strict, Waiting
 from ..errors import (
@@ -72,12 +73,6 @@ class EventsQuery(Strict):
         0, ge=0, lt=2**62, description="`seq` of the last event seen; also `next_cursor` of the page before"
     )
     limit: int = Field(200, ge=1, le=1000)
-
-
-async def find(context: Context, caller: Caller, job_id: str) -> JobOut:
-    async with context.read() as session:
-        job = await one(session, jobs.get(caller.project_id, job_id), "job", job_id)
-        return await shown(session, caller, job)
 
 
 async def shown(session: AsyncSession, caller: Caller, job: Job) -> JobOut:
@@ -149,12 +144,19 @@ async def listed(
     return Page(data=data, next_cursor=next_cursor, has_more=next_cursor is not None)
 
 
-@router.get("/{job_id}", operation_id="jobs_get", summary="One job; waits for its end if asked", responses=missing)
-async def get(job_id: str, query: Waiting, caller: Known, context: Shared) -> JobOut:
-    if not query.wait:
-        return await find(context, caller, job_id)
-    seconds = min(query.wait, context.settings.max_wait_s)
-    return await context.watch.finished(caller.project_id, job_id, seconds)
+@router.get(
+    "/{job_id}",
+    operation_id="jobs_get",
+    summary="One job; waits for its end if asked",
+    response_model=JobOut,
+    responses=missing,
+)
+async def get(job_id: str, query: Waiting, request: Request, caller: Known, context: Shared) -> Response:
+    if query.wait:
+        seconds = min(query.wait, context.settings.max_wait_s)
+        job = await context.watch.finished(caller.project_id, job_id, seconds)
+        return Document.of(job).answer(request)
+    return (await context.asking.job(caller.project_id, job_id)).answer(request)
 
 
 @router.get(

@@ -9,10 +9,11 @@ from chaos_store.tables import TrainedModel
 
 from .. import problems
 from ..card import CARD_FILE, card
-from ..content import ASK_AGAIN, DOWNLOAD, MADE, deliver_bytes
+from ..conditional import ASK_AGAIN, IfMatch, require_match
+from ..content import DOWNLOAD, MADE, deliver_bytes
 from ..context import Caller, Context
 from ..deps import JsonBody, Known, Paged, Shared
-from ..errors import BodyTooLarge, InvalidJson, UnsupportedMediaType
+from ..errors import BodyTooLarge, InvalidJson, PreconditionFailed, UnsupportedMediaType
 from ..lineage import lineage
 from ..lookup import one, page
 from ..making import load, make
@@ -63,10 +64,14 @@ async def delete(model_id: str, caller: Known, context: Shared) -> None:
     operation_id="models_update",
     summary="Give a trained model another name, or a licence",
     dependencies=[JsonBody],
-    responses=problems.declared(NotFound, InvalidJson, BodyTooLarge, UnsupportedMediaType, StorageFull),
+    responses=problems.declared(
+        NotFound, InvalidJson, BodyTooLarge, UnsupportedMediaType, StorageFull, PreconditionFailed
+    ),
 )
-async def update(model_id: str, body: ModelChange, caller: Known, context: Shared) -> ModelOut:
+async def update(model_id: str, body: ModelChange, caller: Known, context: Shared, match: IfMatch = "*") -> ModelOut:
     async with context.write() as session:
+        locked = trained.get(caller.project_id, model_id).with_for_update()
+        require_match(match, ModelOut.of(await one(session, locked, "model", model_id)))
         return ModelOut.of(await session.run_sync(trained.describe, caller.project_id, model_id, body.words()))
 
 

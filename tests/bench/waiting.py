@@ -3,54 +3,35 @@ hear. The service is a process of its own; the clients, raw sockets on one selec
 
 import argparse
 import asyncio
-import json
-import os
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import uvicorn
+from fastapi import FastAPI
 from sqlalchemy import event
 
 from api.app import create_app
-from chaos_core.systems import lorenz63
-from chaos_store import datasets, jobs, keys, migrate
-from chaos_store.blobs import DatabaseBlobs
+from chaos_store import jobs
 from chaos_store.engine import Database, open_database
 from chaos_store.settings import Settings
-from tests.servers import PostgresServer
+from tests.bench.serving import START_S, make_job, place, serve, service
 
-START_S = 60.0
 STAGES = 20
 
 
-def serve(ready: Path, queries: Path) -> None:
+def watched(queries: Path) -> FastAPI:
     """The API; each statement leaves its moment as a line in `queries`."""
     app = create_app(Settings())
     database = app.state.context.database
-    with queries.open("w", buffering=1) as out:
-        for engine in {one.pool: one.sync_engine for one in (database.engine, database.reader)}.values():
-            event.listen(engine, "before_cursor_execute", lambda *_: out.write(f"{time.time()}\n"))
-        config = uvicorn.Config(app, port=0, log_level="warning", backlog=2048, timeout_graceful_shutdown=5)
-        asyncio.run(_serve(uvicorn.Server(config), ready))
-
-
-async def _serve(server: uvicorn.Server, ready: Path) -> None:
-    serving = asyncio.create_task(server.serve())
-    while not server.started:
-        await asyncio.sleep(0.01)
-    host, port = server.servers[0].sockets[0].getsockname()
-    partial = ready.with_suffix(".partial")
-    partial.write_text(json.dumps({"url": f"http://{host}:{port}"}))
-    partial.replace(ready)
-    await serving
+    out = queries.open("w", buffering=1)
+    for engine in {one.pool: one.sync_engine for one in (database.engine, database.reader)}.values():
+        event.listen(engine, "before_cursor_execute", lambda *_: out.write(f"{time.time()}\n"))
+    return app
 
 
 @dataclass
@@ -106,20 +87,6 @@ class Happened:
     ended: float = 0.0
 
 
-def make_job(database: Database) -> tuple[str, str, str]:
-    with database.write.begin() as session:
-        project_id = keys.create_project(session, "bench").id
-        secret = keys.issue(session, project_id, "bench")[1]
-        content = DatabaseBlobs().put(session, [lorenz63(500, dt=0.05, seed=0).to_npz()])
-        facts = {"format": "npy", "series_sha256": content.sha256, "rows": 500, "channels": 3, "dt": 0.05}
-        facts |= {"names": ["x", "y", "z"], "missing_count": 0, "stretches": 1}
-        dataset = datasets.create(
-            session, project_id=project_id, name="lorenz", content=content, facts=datasets.Facts(**facts)
-        )
-        job = jobs.create(session, project_id=project_id, kind="train", dataset_id=dataset.id, max_attempts=3)
-        return project_id, secret, job.id
-
-
 def live(database: Database, project_id: str, job_id: str, pause_s: float) -> Happened:
     """A job that changes its stage now and then and ends."""
     with database.write.begin() as session:
@@ -145,42 +112,11 @@ def _note(database: Database, project_id: str, job_id: str, happened: Happened, 
     happened.committed[last] = moment
 
 
-@contextmanager
-def service(settings: Settings, folder: Path) -> Iterator[tuple[str, Path]]:
-    ready, queries = folder / "ready.json", folder / "queries"
-    environment = os.environ | {
-        "CHAOS_DATA_DIR": str(settings.data_dir),
-        "CHAOS_DATABASE_URL": settings.database_url,
-        "CHAOS_BROKER_URL": "redis+socket:///nowhere/broker.sock",
-    }
-    command = [sys.executable, "-m", "tests.bench.waiting", "--serve", str(ready), str(queries)]
-    process = subprocess.Popen(command, env=environment)
-    try:
-        deadline = time.monotonic() + START_S
-        while not ready.exists():
-            assert process.poll() is None and time.monotonic() < deadline, "the service did not start"
-            time.sleep(0.05)
-        yield json.loads(ready.read_text())["url"], queries
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-@contextmanager
-def place(kind: str, folder: Path) -> Iterator[Settings]:
-    if kind == "sqlite":
-        settings = Settings(data_dir=folder)
-        migrate.upgrade(settings)
-        yield settings
-        return
-    with PostgresServer() as server, server.fresh() as url:
-        yield Settings(data_dir=folder, database_url=url)
-
-
 async def measure(settings: Settings, folder: Path, clients: int, pause_s: float) -> dict[str, float]:
     database, heard = open_database(settings), Heard()
-    project_id, key, job_id = make_job(database)
-    with service(settings, folder) as (url, queries):
+    project_id, key, _, job_id = make_job(database)
+    queries = folder / "queries"
+    with service(settings, folder, "tests.bench.waiting", queries) as (url,):
         tasks = [
             asyncio.create_task((stream if number % 2 else poll)(url, key, job_id, heard)) for number in range(clients)
         ]
@@ -225,11 +161,12 @@ def main() -> None:
     parser.add_argument("--serve", nargs=2, type=Path, help=argparse.SUPPRESS)
     how = parser.parse_args()
     if how.serve:
-        serve(*how.serve)
+        ready, queries = how.serve
+        serve(ready, watched(queries))
         return
     for kind in how.databases:
-        with tempfile.TemporaryDirectory() as name, place(kind, Path(name)) as settings:
-            found = asyncio.run(measure(settings, Path(name), how.clients, how.pause))
+        with place(kind) as (settings, folder):
+            found = asyncio.run(measure(settings, folder, how.clients, how.pause))
         for what, value in found.items():
             sys.stdout.write(f"{kind}, {how.clients} clients: {what}: {value:.1f}\n")
         sys.stdout.flush()
