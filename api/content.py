@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import quote
@@ -22,19 +22,31 @@ from .conditional import names
 from .context import Context
 from .errors import ConversionTooLarge, InvalidRequest, RangeNotSatisfiable
 
-DOWNLOAD: dict[str, Any] = {
-    "response_class": Response,
-    "responses": problems.declared(NotFound, RangeNotSatisfiable, BlobCorrupt)
-    | {
-        200: {"description": "the bytes", "content": {"application/octet-stream": {}}},
-        206: {"description": "the range of bytes asked for"},
-        304: {"description": "the bytes are those of If-None-Match"},
-    },
-}
-MADE: dict[str, Any] = DOWNLOAD | {
-    "responses": DOWNLOAD["responses"] | problems.declared(core.UnreadableFile, ConversionTooLarge, InvalidRequest)
-}
+OCTETS = "application/octet-stream"
+SAFETENSORS = "application/vnd.safetensors"
 IMMUTABLE = "private, max-age=31536000, immutable"
+
+
+def download(*media_types: str, errors: Sequence[type[core.ChaosError]] = ()) -> dict[str, Any]:
+    """What a route declares that sends bytes of these types."""
+    content: dict[str, Any] = {name: {} for name in media_types}
+    return {
+        "response_class": Response,
+        "responses": problems.declared(NotFound, RangeNotSatisfiable, BlobCorrupt, *errors)
+        | {
+            200: {"description": "the bytes", "content": content},
+            206: {"description": "the range of bytes asked for", "content": content},
+            304: {"description": "the bytes are those of If-None-Match"},
+        },
+    }
+
+
+def produced(*media_types: str, errors: Sequence[type[core.ChaosError]] = ()) -> dict[str, Any]:
+    """As `download`, where the bytes are made from stored ones."""
+    own = (core.UnreadableFile, ConversionTooLarge, InvalidRequest)
+    return download(*media_types, errors=(*own, *errors))
+
+
 VERIFIED_BYTES = 64 * CHUNK_BYTES
 PIECE_BYTES = 2 * CHUNK_BYTES
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")

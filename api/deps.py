@@ -4,13 +4,14 @@ from typing import Annotated, Literal
 
 from fastapi import Depends, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from chaos_store import keys
 from chaos_store.paging import Place
 
 from .context import Caller, Context
 from .errors import Unauthorized, UnsupportedMediaType
+from .schemas.resource import Moment
 
 MAX_PAGE = 200
 
@@ -68,8 +69,8 @@ class PageQuery(Strict):
     limit: int = Field(50, ge=1, le=MAX_PAGE)
     cursor: str | None = Field(None, max_length=200, description="`next_cursor` of the page before")
     order: Literal["asc", "desc"] = Field("desc", description="`desc`: newest first")
-    created_after: AwareDatetime | None = Field(None, description="RFC 3339, e.g. 2026-11-22T14:00:00Z")
-    created_before: AwareDatetime | None = None
+    created_after: Moment | None = Field(None, description="RFC 3339, e.g. 2026-11-22T14:00:00Z")
+    created_before: Moment | None = None
 
     def place(self) -> Place:
         return Place(

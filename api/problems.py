@@ -203,16 +203,15 @@ def from_framework(request: Request, error: Exception) -> Response:
 
 
 def _allowed(request: Request) -> str:
-    """Every method of the path: each of our routes knows its own only."""
-    given = request.url.path.split("/")
-    methods: set[str] = set()
+    """Every method of the path, literal before parameters: each of our routes knows its own only."""
+    given, found = request.url.path.split("/"), dict[int, set[str]]()
     for path, operations in request.app.openapi()["paths"].items():
         parts = path.split("/")
         if len(parts) == len(given) and all(
             part == word or part.startswith("{") for part, word in zip(parts, given, strict=True)
         ):
-            methods |= {name.upper() for name in operations}
-    return ", ".join(sorted(methods))
+            found.setdefault(path.count("{"), set()).update(name.upper() for name in operations)
+    return ", ".join(sorted(found[min(found)])) if found else ""
 
 
 def from_validation(request: Request, error: Exception) -> Response:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -48,7 +49,11 @@ async def find_ground(session: AsyncSession, caller: Caller, body: JobCreate) ->
 
 
 def planned(body: JobCreate, ground: Ground) -> Plan:
-    analysis = Analysis.model_validate(ground.analysis.result)
+    try:
+        analysis = Analysis.model_validate(ground.analysis.result)
+    except ValidationError as error:
+        dataset_id = ground.dataset.id
+        raise AnalysisMissing(f"{ground.analysis.id} was made by an older release", dataset_id=dataset_id) from error
     return make_plan(Spec.model_validate(body.spec.model_dump(mode="json", exclude_unset=True)), analysis)
 
 

@@ -7,7 +7,7 @@ from chaos_store.errors import DatasetNotReady, NotFound, QueueFull, StorageFull
 from chaos_store.states import FINISHED
 
 from .. import problems
-from ..content import DOWNLOAD, Content, deliver
+from ..content import Content, deliver, download
 from ..context import Caller, Context
 from ..deps import JsonBody, Known, PageQuery, Shared, Waiting
 from ..errors import BodyTooLarge, DatabaseUnavailable, InvalidJson, UnsupportedMediaType
@@ -16,9 +16,7 @@ from ..schemas.analyses import AnalysisCreate, AnalysisOut
 from ..schemas.resource import Page, Text
 
 FIGURE = "divergence.png"
-PNG = DOWNLOAD | {
-    "responses": DOWNLOAD["responses"] | {200: {"description": "the picture", "content": {"image/png": {}}}}
-}
+PNG = download("image/png")
 
 router = APIRouter(prefix="/analyses", tags=["analyses"])
 

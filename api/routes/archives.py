@@ -6,9 +6,9 @@ from chaos_store.errors import WrongState
 from chaos_store.states import FINISHED
 from chaos_store.tables import Artifact, Job
 
-from .. import archive, problems
+from .. import archive
 from ..conditional import ASK_AGAIN
-from ..content import MADE, deliver_bytes, whole
+from ..content import deliver_bytes, produced, whole
 from ..context import Caller, Context
 from ..deps import Known, Shared
 from ..lineage import lineage
@@ -17,7 +17,8 @@ from ..making import check_bytes, make
 from ..schemas.lineage import LineageOut
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
-ZIP = MADE | {"responses": MADE["responses"] | problems.declared(WrongState)}
+ZIP_TYPE = "application/zip"
+ZIP = produced(ZIP_TYPE, errors=[WrongState])
 FOLDERS = {"figure": "figures/"}
 
 
@@ -38,7 +39,7 @@ async def packed(job_id: str, request: Request, caller: Known, context: Shared) 
     if told is not None and archive.MODEL_FILE in files:
         files |= await make(context, archive.about_model, files[archive.MODEL_FILE], told)
     body = await make(context, archive.pack, files)
-    return await deliver_bytes(request, body, "application/zip", f"{job_id}.zip", cache=ASK_AGAIN)
+    return await deliver_bytes(request, body, ZIP_TYPE, f"{job_id}.zip", cache=ASK_AGAIN)
 
 
 async def _rows(context: Context, caller: Caller, job_id: str) -> tuple[Job, list[Artifact], LineageOut | None]:

@@ -13,7 +13,7 @@ from chaos_store.errors import DatasetInUse, NotDeletable, NotFound, QueueFull, 
 from chaos_store.tables import Dataset
 
 from .. import problems
-from ..content import DOWNLOAD, Content, deliver
+from ..content import OCTETS, Content, deliver, download
 from ..context import Caller, Context
 from ..deps import Known, PageQuery, Shared, Strict
 from ..errors import BodyTooLarge, DatabaseUnavailable, InvalidForm, UnsupportedMediaType
@@ -31,6 +31,7 @@ MEDIA_TYPES = {
     "matlab": "application/x-matlab-data",
 }  # fmt: skip
 PACKED_TYPES = {".gz": "application/gzip", ".gzip": "application/gzip", ".zst": "application/zstd"}
+FILE = download(OCTETS, *MEDIA_TYPES.values(), *sorted(set(PACKED_TYPES.values())))
 BAD_DATA = (
     core.EmptyData, core.TooShort, core.BadShape, core.TooLarge, core.NotFinite, core.ConstantChannel,
     core.ColumnNotNumeric, core.RaggedRow, core.UnknownColumn, core.IrregularTime, core.UnknownFormat,
@@ -133,12 +134,12 @@ async def delete(dataset_id: str, query: Annotated[DeleteQuery, Query()], caller
         await session.run_sync(datasets.delete, caller.project_id, dataset_id, cascade=query.cascade)
 
 
-@router.get("/{dataset_id}/content", operation_id="datasets_content", summary="The bytes as uploaded", **DOWNLOAD)
-@router.head("/{dataset_id}/content", operation_id="datasets_content_head", summary="Size and hash", **DOWNLOAD)
+@router.get("/{dataset_id}/content", operation_id="datasets_content", summary="The bytes as uploaded", **FILE)
+@router.head("/{dataset_id}/content", operation_id="datasets_content_head", summary="Size and hash", **FILE)
 async def content(dataset_id: str, request: Request, caller: Known, context: Shared) -> Response:
     row = await find(context, caller, dataset_id)
     filename = str(row.options.get("name", row.name))
-    plain = MEDIA_TYPES.get(row.format or "", "application/octet-stream")
+    plain = MEDIA_TYPES.get(row.format or "", OCTETS)
     media_type = PACKED_TYPES.get(PurePath(filename).suffix.lower(), plain)
     return await deliver(request, context, Content(row.content_sha256, row.size_bytes, media_type, filename))
 

@@ -131,9 +131,9 @@ async def check_analysis(context: Context, caller: Caller, analysis_id: str, dat
 
 @router.get("", operation_id="jobs_list", summary="Jobs, newest first", openapi_extra={"parameters": [LABEL_FILTER]})
 async def listed(
+    caller: Known,
     query: Annotated[JobsQuery, Query()],
     labels: Annotated[dict[str, str], Depends(wanted_labels)],
-    caller: Known,
     context: Shared,
 ) -> Page[JobOut]:
     statement = jobs.page(caller.project_id, labels=labels, **query.model_dump())

@@ -10,7 +10,7 @@ from chaos_store.tables import TrainedModel
 from .. import problems
 from ..card import CARD_FILE, card
 from ..conditional import ASK_AGAIN, IfMatch, require_match
-from ..content import DOWNLOAD, MADE, deliver_bytes
+from ..content import OCTETS, SAFETENSORS, deliver_bytes, download, produced
 from ..context import Caller, Context
 from ..deps import JsonBody, Known, Paged, Shared
 from ..errors import BodyTooLarge, InvalidJson, PreconditionFailed, UnsupportedMediaType
@@ -27,6 +27,7 @@ router = APIRouter(prefix="/models", tags=["models"])
 missing = problems.declared(NotFound)
 ONNX = "application/x-onnx"
 MARKDOWN = "text/markdown; charset=utf-8"
+MODEL, CARD = produced(SAFETENSORS, OCTETS, ONNX), download(MARKDOWN)
 
 
 async def find(context: Context, caller: Caller, model_id: str) -> TrainedModel:
@@ -79,9 +80,9 @@ async def update(model_id: str, body: ModelChange, caller: Known, context: Share
     "/{model_id}/content",
     operation_id="models_content",
     summary="The safetensors file, whose metadata key `chaos` holds `config`; or one step as ONNX",
-    **MADE,
+    **MODEL,
 )
-@router.head("/{model_id}/content", operation_id="models_content_head", summary="Size and hash", **MADE)
+@router.head("/{model_id}/content", operation_id="models_content_head", summary="Size and hash", **MODEL)
 async def content(
     model_id: str, query: Annotated[FileQuery, Query()], request: Request, caller: Known, context: Shared
 ) -> Response:
@@ -104,8 +105,8 @@ async def ancestry(model_id: str, caller: Known, context: Shared) -> LineageOut:
         return await lineage(session, caller, row)
 
 
-@router.get("/{model_id}/card", operation_id="models_card", summary="The model card, as Markdown", **DOWNLOAD)
-@router.head("/{model_id}/card", operation_id="models_card_head", summary="Size and hash", **DOWNLOAD)
+@router.get("/{model_id}/card", operation_id="models_card", summary="The model card, as Markdown", **CARD)
+@router.head("/{model_id}/card", operation_id="models_card_head", summary="Size and hash", **CARD)
 async def model_card(model_id: str, request: Request, caller: Known, context: Shared) -> Response:
     told = await ancestry(model_id, caller, context)
     return await deliver_bytes(request, card(told).encode(), MARKDOWN, CARD_FILE, cache=ASK_AGAIN)

@@ -9,7 +9,7 @@ from chaos_store.errors import NotFound
 from chaos_store.tables import Trajectory
 
 from .. import problems
-from ..content import MADE, deliver_bytes, whole
+from ..content import deliver_bytes, produced, whole
 from ..context import Caller, Context
 from ..deps import Known, Paged, Shared, Strict
 from ..lookup import one, page
@@ -18,6 +18,8 @@ from ..schemas.resource import Page
 from ..schemas.trajectories import TrajectoryOut
 from ..tabling import RUN_TYPES, RunForm, converted
 from .artifacts import send
+
+RUN = produced(*RUN_TYPES.values())
 
 router = APIRouter(prefix="/trajectories", tags=["trajectories"])
 
@@ -55,9 +57,9 @@ async def get(trajectory_id: str, caller: Known, context: Shared) -> TrajectoryO
     description="NPZ: `x` (steps, N) in the data's units, `z` (steps, M), `latent_start`, all float64; several are "
     "(runs, steps, N) and so on. NPY: `x` alone. Parquet and CSV: a row a step, with `time` from the start (`step` if "
     "dt is not known), the channels by name, and `run` where there are several.",
-    **MADE,
+    **RUN,
 )
-@router.head("/{trajectory_id}/content", operation_id="trajectories_content_head", summary="Size and hash", **MADE)
+@router.head("/{trajectory_id}/content", operation_id="trajectories_content_head", summary="Size and hash", **RUN)
 async def content(
     trajectory_id: str, query: Annotated[FormatQuery, Query()], request: Request, caller: Known, context: Shared
 ) -> Response:

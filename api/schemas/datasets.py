@@ -6,12 +6,12 @@ from pydantic import BaseModel, Field, field_validator
 from chaos_store.tables import Dataset
 
 from .problem import StoredProblem
-from .resource import Body, Json, Resource, Text
+from .resource import Fields, Json, Resource, Text
 
 Missing = Literal["refuse", "mask"]
 
 
-class DatasetOptions(Body):
+class DatasetOptions(Fields):
     """The form fields beside `file`."""
 
     name: Text | None = Field(None, description="the file's own name if left out")

@@ -2,14 +2,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, model_validator
 
 from chaos_core.spec import Spec
 from chaos_store.states import Kind, State
 from chaos_store.tables import Checkpoint, Job, JobEvent
 
 from .problem import StoredProblem
-from .resource import Body, Json, Resource, Text
+from .resource import Body, Json, Moment, Resource, Text
 
 EXAMPLES: list[JsonValue] = [
     {"dataset_id": "ds_019a0c5e0f7b7d0e8a4f7a1f5b1c2d3e"},
@@ -27,7 +27,7 @@ EXAMPLES: list[JsonValue] = [
 ]
 Priority = Annotated[int, Field(ge=-100, le=100, description="higher is started first; equals by age")]
 Deadline = Annotated[
-    AwareDatetime | None,
+    Moment | None,
     Field(description="RFC 3339; a job that is not done by then fails with `deadline_passed`"),
 ]
 LabelName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
