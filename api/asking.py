@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from chaos_store import watching
 from chaos_store.engine import AsyncDatabase
 from chaos_store.errors import NotFound
+from chaos_store.watching import Key
 
 from .answering import answering
 from .conditional import Document
@@ -22,12 +23,11 @@ JOBS_AT_ONCE = 500
 
 
 class Written(NamedTuple):
-    project_id: str
     version: int
     document: Document
 
 
-Asked = dict[str, asyncio.Future[Written | None]]
+Asked = dict[Key, asyncio.Future[Written | None]]
 
 
 @dataclass
@@ -37,17 +37,18 @@ class Asking:
 
     database: AsyncDatabase
     _waiting: Asked = field(default_factory=dict)
-    _written: OrderedDict[str, Written] = field(default_factory=OrderedDict)
+    _written: OrderedDict[Key, Written] = field(default_factory=OrderedDict)
     _task: asyncio.Task[None] | None = None
 
     async def job(self, project_id: str, job_id: str) -> Document:
-        answer = self._waiting.get(job_id)
+        key = (project_id, job_id)
+        answer = self._waiting.get(key)
         if answer is None:
-            answer = self._waiting[job_id] = asyncio.get_running_loop().create_future()
+            answer = self._waiting[key] = asyncio.get_running_loop().create_future()
         if self._task is None:
             self._task = asyncio.create_task(self._go_on())
         found = await asyncio.shield(answer)
-        if found is None or found.project_id != project_id:
+        if found is None:
             raise NotFound(f"There is no job {job_id}.", kind="job", id=job_id)
         return found.document
 
@@ -67,35 +68,38 @@ class Asking:
                     while self._waiting:
                         asked = self._next()
                         await self._look(connection, list(asked))
-                        for job_id, answer in asked.items():
-                            answer.set_result(self._written.get(job_id))
+                        for key, answer in asked.items():
+                            answer.set_result(self._written.get(key))
         except Exception as error:
             for answer in (asked or self._next()).values():
                 if not answer.done():
                     answer.set_exception(error)
 
     def _next(self) -> Asked:
-        ids = list(islice(self._waiting, JOBS_AT_ONCE))
-        return {job_id: self._waiting.pop(job_id) for job_id in ids}
+        keys = list(islice(self._waiting, JOBS_AT_ONCE))
+        return {key: self._waiting.pop(key) for key in keys}
 
-    async def _look(self, connection: AsyncConnection, job_ids: Sequence[str]) -> None:
-        rows = (await connection.execute(watching.versions(job_ids))).all()
-        versions = {row.id: row.version for row in rows}
-        changed = [job_id for job_id in job_ids if self._version(job_id) != versions.get(job_id, -1)]
+    async def _look(self, connection: AsyncConnection, keys: Sequence[Key]) -> None:
+        rows = (await connection.execute(watching.versions(keys))).all()
+        versions = {(row.project_id, row.id): row.version for row in rows}
+        for key in keys:
+            if key not in versions:
+                self._written.pop(key, None)
+        changed = [key for key, version in versions.items() if self._version(key) != version]
         if changed:
             await self._write(changed)
 
-    def _version(self, job_id: str) -> int:
-        written = self._written.get(job_id)
+    def _version(self, key: Key) -> int:
+        written = self._written.get(key)
         return -1 if written is None else written.version
 
-    async def _write(self, job_ids: Sequence[str]) -> None:
+    async def _write(self, keys: Sequence[Key]) -> None:
         async with self.database.read() as session:
-            found = (await session.execute(watching.whole(job_ids))).all()
-        for job_id in job_ids:
-            self._written.pop(job_id, None)
+            found = (await session.execute(watching.whole(keys))).all()
+        for key in keys:
+            self._written.pop(key, None)
         for job, trajectory_id in found:
             document = Document.of(JobOut.of(job, trajectory_id))
-            self._written[job.id] = Written(job.project_id, job.version, document)
-        while len(self._written) > max(WRITTEN_KEPT, len(job_ids)):
+            self._written[job.project_id, job.id] = Written(job.version, document)
+        while len(self._written) > max(WRITTEN_KEPT, len(keys)):
             self._written.popitem(last=False)

@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, ScalarSelect, Select, String, column, or_, select, values
+from sqlalchemy import BigInteger, ScalarSelect, Select, String, column, or_, select, tuple_, values
 
 from .artifacts import GENERATED
 from .tables import Artifact, Job, JobEvent, Trajectory
 
-__all__ = ["NO_EVENTS", "Known", "news", "versions", "whole"]
+__all__ = ["NO_EVENTS", "Key", "Known", "news", "versions", "whole"]
 
+Key = tuple[str, str]
+"""Project and id: a foreign job is not even looked at."""
+_KEY = tuple_(Job.project_id, Job.id)
 NO_EVENTS = 2**62
 """As `seq`: later than any event."""
 
@@ -41,13 +44,14 @@ def news(known: Mapping[str, Known], limit: int) -> Select[str, Job | None, str 
     )
 
 
-def versions(job_ids: Sequence[str]) -> Select[str, int]:
-    return select(Job.id, Job.version).where(Job.id.in_(job_ids))
+def versions(keys: Sequence[Key]) -> Select[str, str, int]:
+    """Project, id and version of those that there are."""
+    return select(Job.project_id, Job.id, Job.version).where(_KEY.in_(keys))
 
 
-def whole(job_ids: Sequence[str]) -> Select[Job, str | None]:
+def whole(keys: Sequence[Key]) -> Select[Job, str | None]:
     """Each job and the trajectory that it stored."""
-    return select(Job, _own_trajectory()).where(Job.id.in_(job_ids))
+    return select(Job, _own_trajectory()).where(_KEY.in_(keys))
 
 
 def _own_trajectory() -> ScalarSelect[str | None]:

@@ -2,23 +2,19 @@
 
 import re
 import time
+from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import event
 
+from api.context import Context
 from chaos_store import keys
 from chaos_store.engine import Database
 from tests.api.conftest import Walked
 
 PUBLIC = {"/v1/problems/{code}"}
-BODIES = {
-    "/v1/jobs/{job_id}": {"priority": 1},
-    "/v1/models/{model_id}": {"licence": "MIT"},
-    "/v1/models/{model_id}/trajectories": {"steps": 1},
-    "/v1/models/{model_id}/forecast": {"context": [[1.0]], "horizon": 1},
-}
-"""Of routes that want one: a body that cannot be used is refused before anything is looked up."""
 
 
 def _ids(walked: Walked) -> dict[str, str]:
@@ -26,22 +22,62 @@ def _ids(walked: Walked) -> dict[str, str]:
     return {name: getattr(walked, name) for name in names} | {"artifact_id": walked.figure_id}
 
 
-def _routes(app: FastAPI) -> list[tuple[str, str]]:
+def _routes(app: FastAPI) -> list[tuple[str, str, dict[str, Any]]]:
+    """Method, path and a body that the document gives as an example, of every route that takes an id."""
     paths = app.openapi()["paths"]
-    return [(method, path) for path in paths if "{" in path and path not in PUBLIC for method in paths[path]]
+    return [
+        (method, path, _body(app, paths[path][method]))
+        for path in paths
+        if "{" in path and path not in PUBLIC
+        for method in paths[path]
+    ]
+
+
+def _body(app: FastAPI, operation: dict[str, Any]) -> dict[str, Any]:
+    content = operation.get("requestBody", {}).get("content", {})
+    if "application/json" not in content:
+        return {"content": b"1"} if content else {}
+    schema = content["application/json"]["schema"]
+    named = next((part["$ref"] for part in [schema, *schema.get("anyOf", [])] if "$ref" in part), "")
+    model = app.openapi()["components"]["schemas"][named.rpartition("/")[2]]
+    return {"json": model["examples"][0]}
+
+
+class Statements:
+    """What the app asks the database."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self.found: list[str] = []
+        context: Context = app.state.context
+        database = context.database
+        engines = [database.reader.sync_engine, database.engine.sync_engine, context.bulk.reader, context.bulk.engine]
+        for engine in {engine.pool: engine for engine in engines}.values():
+            event.listen(engine, "before_cursor_execute", self._note)
+
+    def _note(self, _connection: object, _cursor: object, statement: str, *_: object) -> None:
+        self.found.append(statement)
+
+    def take(self) -> list[str]:
+        taken, self.found = self.found, []
+        return taken
 
 
 async def test_a_foreign_id_is_the_same_as_an_absent_one_on_every_route(
     app: FastAPI, stranger: httpx.AsyncClient, client: httpx.AsyncClient, walked: Walked
 ) -> None:
-    routes = _routes(app)
-    assert len(routes) >= 18
-    for method, path in routes:
-        body = {"json": BODIES[path]} if path in BODIES and method in ("post", "patch") else {}
-        foreign = await stranger.request(method, path.format(**_ids(walked)), **body)
+    routes, statements = _routes(app), Statements(app)
+    assert len(routes) >= 36
+    for both in (stranger, client):
+        assert (await both.get("/v1/jobs")).status_code == 200
+    for method, path, body in routes:
         absent_ids = {name: re.sub("[0-9a-f]{32}", "0" * 32, value) for name, value in _ids(walked).items()}
-        absent = await client.request(method, path.format(**absent_ids), **body)
-        assert (foreign.status_code, absent.status_code) == (404, 404), (method, path)
+        statements.take()
+        foreign = await stranger.request(method, path.format(**_ids(walked)), **body)
+        of_foreign = statements.take()
+        absent = await stranger.request(method, path.format(**absent_ids), **body)
+        of_absent = statements.take()
+        assert (foreign.status_code, absent.status_code) == (404, 404), (method, path, foreign.text)
+        assert of_foreign == of_absent != [], (method, path)
         if method != "head":
             assert foreign.json()["code"] == absent.json()["code"] == "not_found"
             assert set(foreign.json()) == set(absent.json())
