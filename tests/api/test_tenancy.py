@@ -7,7 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from chaos_store import keys
+from chaos_store import announcements, keys, webhooks
 from chaos_store.engine import Database
 from tests.api.conftest import Walked
 
@@ -15,15 +15,21 @@ PUBLIC = {"/v1/problems/{code}"}
 BODIES = {
     "/v1/jobs/{job_id}": {"priority": 1},
     "/v1/models/{model_id}": {"licence": "MIT"},
+    "/v1/webhooks/{webhook_id}": {"enabled": True},
     "/v1/models/{model_id}/trajectories": {"steps": 1},
     "/v1/models/{model_id}/forecast": {"context": [[1.0]], "horizon": 1},
 }
 """Of routes that want one: a body that cannot be used is refused before anything is looked up."""
 
 
-def _ids(walked: Walked) -> dict[str, str]:
+@pytest.fixture
+def ids(database: Database, project_id: str, walked: Walked) -> dict[str, str]:
     names = ("dataset_id", "analysis_id", "job_id", "model_id", "trajectory_id")
-    return {name: getattr(walked, name) for name in names} | {"artifact_id": walked.figure_id}
+    with database.write.begin() as session:
+        webhook = webhooks.create(session, project_id=project_id, url="https://example.com/")
+        delivery = announcements.send_test(session, project_id, webhook.id)
+    own = {"artifact_id": walked.figure_id, "webhook_id": webhook.id, "delivery_id": delivery.id}
+    return {name: getattr(walked, name) for name in names} | own
 
 
 def _routes(app: FastAPI) -> list[tuple[str, str]]:
@@ -32,14 +38,14 @@ def _routes(app: FastAPI) -> list[tuple[str, str]]:
 
 
 async def test_a_foreign_id_is_the_same_as_an_absent_one_on_every_route(
-    app: FastAPI, stranger: httpx.AsyncClient, client: httpx.AsyncClient, walked: Walked
+    app: FastAPI, stranger: httpx.AsyncClient, client: httpx.AsyncClient, ids: dict[str, str]
 ) -> None:
     routes = _routes(app)
     assert len(routes) >= 18
     for method, path in routes:
         body = {"json": BODIES[path]} if path in BODIES and method in ("post", "patch") else {}
-        foreign = await stranger.request(method, path.format(**_ids(walked)), **body)
-        absent_ids = {name: re.sub("[0-9a-f]{32}", "0" * 32, value) for name, value in _ids(walked).items()}
+        foreign = await stranger.request(method, path.format(**ids), **body)
+        absent_ids = {name: re.sub("[0-9a-f]{32}", "0" * 32, value) for name, value in ids.items()}
         absent = await client.request(method, path.format(**absent_ids), **body)
         assert (foreign.status_code, absent.status_code) == (404, 404), (method, path)
         if method != "head":
@@ -47,9 +53,9 @@ async def test_a_foreign_id_is_the_same_as_an_absent_one_on_every_route(
             assert set(foreign.json()) == set(absent.json())
 
 
-@pytest.mark.parametrize("noun", ["datasets", "analyses", "jobs", "models", "trajectories"])
+@pytest.mark.parametrize("noun", ["datasets", "analyses", "jobs", "models", "trajectories", "webhooks"])
 async def test_lists_show_only_what_is_mine(
-    client: httpx.AsyncClient, stranger: httpx.AsyncClient, walked: Walked, noun: str
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient, ids: dict[str, str], noun: str
 ) -> None:
     assert len((await client.get(f"/v1/{noun}")).json()["data"]) == 1
     assert (await stranger.get(f"/v1/{noun}")).json()["data"] == []
