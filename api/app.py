@@ -33,6 +33,7 @@ from .routes import (
     systems,
     trajectories,
     validations,
+    webhooks,
 )  # fmt: skip
 from .schemas.problem import Problem
 
@@ -53,11 +54,13 @@ TAGS = [
     {"name": "models", "description": "trained models"},
     {"name": "trajectories", "description": "free runs of trained models"},
     {"name": "artifacts", "description": "files that jobs made"},
+    {"name": "webhooks", "description": "events sent to you, signed by Standard Webhooks"},
     {"name": "service", "description": "health, limits, kinds, errors"},
 ]
 RESOURCES = (
     jobs.router, datasets.router, systems.datasets, analyses.router, metrics.router, baselines.router, commands.router,
     validations.router, archives.router, models.router, runs.router, trajectories.router, artifacts.router,
+    webhooks.router, webhooks.log,
 )  # fmt: skip
 
 

@@ -118,7 +118,7 @@ def _restore(settings: Settings, chosen: argparse.Namespace) -> int:
 
 def _gc(settings: Settings, _: argparse.Namespace) -> int:
     database = open_database(settings)
-    done = gc.collect(database, grace_s=settings.gc_grace_s)
+    done = gc.collect(database, grace_s=settings.gc_grace_s, deliveries_s=settings.webhook_keep_s)
     database.dispose()
     _say(
         f"{done.blobs} blobs ({done.bytes} bytes), {done.broken_uploads} broken uploads, "

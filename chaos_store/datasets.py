@@ -7,6 +7,7 @@ from sqlalchemy import Select, or_, select, update
 from sqlalchemy.orm import Session
 
 from . import commands
+from .announcements import announce_dataset
 from .blobs import BlobRef
 from .errors import DatasetInUse, NotFound, WrongState
 from .paging import Place, window
@@ -52,6 +53,7 @@ def create(
     )
     session.add(dataset)
     session.flush()
+    announce_dataset(session, dataset)
     return dataset
 
 
@@ -111,6 +113,7 @@ def _finish(session: Session, dataset_id: str, **values: Any) -> Dataset:
     options = {"synchronize_session": False, "populate_existing": True}
     dataset = session.scalars(open_one.values(**values).returning(Dataset), execution_options=options).one_or_none()
     if dataset is not None:
+        announce_dataset(session, dataset)
         return dataset
     status = session.scalar(select(Dataset.status).where(Dataset.id == dataset_id))
     if status is None:

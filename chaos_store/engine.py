@@ -1,6 +1,7 @@
 """Engines and sessions for both databases, and the one clock: that of the database."""
 
 import json
+import logging
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -114,6 +115,7 @@ def open_database(settings: Settings) -> Database:
 
 
 def open_async_database(settings: Settings) -> AsyncDatabase:
+    logging.getLogger("aiosqlite").setLevel(logging.INFO)
     url = _url(settings, asynchronous=True)
     if url.get_backend_name() == "sqlite":
         engine = create_async_engine(url, **_options(url), **SINGLE_WRITER)
@@ -149,7 +151,9 @@ def _url(settings: Settings, *, asynchronous: bool) -> URL:
 
 
 def _options(url: URL) -> dict[str, Any]:
-    return {"json_serializer": to_json, "pool_pre_ping": url.get_backend_name() == "postgresql"}
+    """Values, secrets of webhooks among them, are not told in errors."""
+    postgres = url.get_backend_name() == "postgresql"
+    return {"json_serializer": to_json, "pool_pre_ping": postgres, "hide_parameters": True}
 
 
 def _tune_sqlite(engine: Engine, *, writes: bool, foreign_keys: bool = True) -> None:

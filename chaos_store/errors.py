@@ -4,9 +4,11 @@ StoreError
 ├── NotFound         no such thing in this project
 ├── BadCursor        a page cursor that this service did not make
 ├── TooManyLabels    a job cannot carry so many
+├── TooManyWebhooks  a project cannot have so many
+├── WebhookUrlRefused  webhooks are not sent to such a URL
 ├── WrongState       the thing is not in a state that allows it
 │   ├── NotCancellable, NotClonable, NotPausable, NotResumable, NotRetryable, NotDeletable
-│   └── PlanFrozen, DatasetNotReady, DatasetInUse
+│   └── PlanFrozen, DatasetNotReady, DatasetInUse, WebhookDisabled
 ├── UploadCancelled  the job that should have read the upload was cancelled
 ├── LeaseLost        another worker has, or may have, the job
 ├── WorkerLost       no worker finished the job in the attempts allowed
@@ -37,7 +39,10 @@ __all__ = [
     "StorageFull",
     "StoreError",
     "TooManyLabels",
+    "TooManyWebhooks",
     "UploadCancelled",
+    "WebhookDisabled",
+    "WebhookUrlRefused",
     "WorkerLost",
     "WrongState",
 ]
@@ -73,6 +78,22 @@ class TooManyLabels(StoreError):
     code = "too_many_labels"
     title = "The job has too many labels"
     remedy = "Take labels away first: send null as their value."
+
+
+class TooManyWebhooks(StoreError):
+    """A project cannot have so many webhooks; fields `value`, `limit`."""
+
+    code = "too_many_webhooks"
+    title = "The project has too many webhooks"
+    remedy = "Delete a webhook that is no longer needed; one webhook may take several types of events."
+
+
+class WebhookUrlRefused(StoreError):
+    """Webhooks are not sent to such a URL."""
+
+    code = "webhook_url_refused"
+    title = "The URL cannot be used for a webhook"
+    remedy = "Give an https URL of a public host, without user name, password or fragment."
 
 
 class WrongState(StoreError):
@@ -153,6 +174,14 @@ class DatasetNotReady(WrongState):
     code = "dataset_not_ready"
     title = "The dataset is not ready"
     remedy = "Wait until its status is `ready`; if it is `failed`, correct the file and send it again."
+
+
+class WebhookDisabled(WrongState):
+    """Nothing is sent to a webhook that is disabled; field `reason`."""
+
+    code = "webhook_disabled"
+    title = "The webhook is disabled"
+    remedy = 'Enable it first: PATCH it with {"enabled": true}.'
 
 
 class UploadCancelled(StoreError):

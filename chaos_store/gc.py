@@ -5,13 +5,14 @@ that somebody else has locked are left for the next time: so no upload and no jo
 """
 
 import logging
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Select, delete, exists, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from . import commands
+from . import commands, deliveries
 from .engine import Database, now
 from .errors import StoreError
 from .states import FINISHED
@@ -40,19 +41,21 @@ class Collected(NamedTuple):
     bytes: int = 0
     broken_uploads: int = 0
     expired_jobs: int = 0
+    deliveries: int = 0
 
 
-def collect(database: Database, *, grace_s: float) -> Collected:
+def collect(database: Database, *, grace_s: float, deliveries_s: float = math.inf) -> Collected:
     """One round over everything; what is younger than the grace stays, used or not."""
-    return total(steps(database, grace_s=grace_s))
+    return total(steps(database, grace_s=grace_s, deliveries_s=deliveries_s))
 
 
 def total(parts: Iterable[Collected]) -> Collected:
     return Collected(*map(sum, zip(Collected(), *parts, strict=True)))
 
 
-def steps(database: Database, *, grace_s: float) -> Iterator[Collected]:
+def steps(database: Database, *, grace_s: float, deliveries_s: float = math.inf) -> Iterator[Collected]:
     """The round in short transactions, for a caller who may have to stop between them."""
+    yield from (Collected(deliveries=count) for count in deliveries.forget(database, deliveries_s))
     yield from _expired_jobs(database)
     yield from _unused_blobs(database, grace_s)
     yield from broken_uploads(database, grace_s=grace_s)

@@ -1,12 +1,29 @@
 """One class of settings, read from the environment with the prefix CHAOS_ and from files of secrets."""
 
 import os
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsSettingsSource, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 
 from chaos_core.readers.limits import Limits as ReaderLimits
 
@@ -16,6 +33,13 @@ MIB = 1024 * 1024
 READER = ReaderLimits()
 SECRETS_DIR = "/run/secrets"
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+
+
+def _split(given: Any) -> Any:
+    return [part.strip() for part in given.split(",") if part.strip()] if isinstance(given, str) else given
+
+
+Listed = BeforeValidator(_split)
 
 
 def _embedded_database(values: dict[str, Any]) -> str:
@@ -91,6 +115,34 @@ class Settings(BaseSettings):
     )
     max_file_header_bytes: PositiveInt = Field(READER.max_file_header_bytes, description="longest header of a file")
     max_wait_s: PositiveFloat = Field(30.0, description="longest ?wait= of a request")
+
+    max_webhooks: PositiveInt = Field(20, description="most webhooks of a project")
+    webhook_sender: bool = Field(
+        True, description="whether workers send webhooks too, or only `python -m worker.sending`"
+    )
+    webhook_timeout_s: PositiveFloat = Field(15.0, description="longest time a receiver may take to answer")
+    webhook_retries_s: Annotated[tuple[NonNegativeFloat, ...], NoDecode, Listed] = Field(
+        "5,300,1800,7200,18000,36000,50400,72000,86400",
+        validate_default=True,
+        description="pauses before each further try of a delivery",
+    )
+    webhook_give_up_s: PositiveFloat = Field(
+        432_000.0, description="a webhook that nothing has reached for so long is disabled"
+    )
+    webhook_keep_s: PositiveFloat = Field(2_592_000.0, description="finished deliveries are kept for so long")
+    webhook_poll_s: PositiveFloat = Field(0.25, description="due deliveries are looked for this often")
+    webhook_parallel: PositiveInt = Field(8, description="requests to receivers that one process has open at a time")
+    webhook_parallel_each: PositiveInt = Field(2, description="of these, most to one webhook")
+    webhook_secret_grace_s: NonNegativeFloat = Field(
+        86_400.0, description="a secret that was replaced signs beside the new one for so long"
+    )
+    webhook_allow_http: bool = Field(False, description="whether a webhook may have a URL with http://")
+    webhook_allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, Listed] = Field(
+        "",
+        validate_default=True,
+        description="networks that webhooks may reach though they are not public, e.g. 10.1.0.0/16,fd00:7::/64",
+    )
+    webhook_ca_file: Path | None = Field(None, description="further authorities trusted for receivers, as PEM")
 
     def reader_limits(self) -> dict[str, int]:
         """What one reading process may use, in the words of its request."""

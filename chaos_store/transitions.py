@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, case, insert, null, select, update
 from sqlalchemy.orm import Session
 
 from . import survivors
+from .announcements import announce_dataset, announce_job
 from .engine import now
 from .errors import LeaseLost, UploadCancelled, WrongState
 from .states import FINISHED, LIVE, Event, Kind, State, sources
@@ -56,6 +57,7 @@ def transition(session: Session, event: Event, *conditions: ColumnElement[bool],
             _leave_unread(session, job)
         if job.kind == Kind.train and job.status == State.failed:
             survivors.keep(session, job)
+        announce_job(session, job)
     return jobs
 
 
@@ -63,8 +65,10 @@ def _leave_unread(session: Session, job: Job) -> None:
     """An upload that no job will read any more has failed, whichever way the job ended."""
     problem = job.error or UploadCancelled(f"Job {job.id} was cancelled.", job_id=job.id).problem()
     unread = update(Dataset).where(Dataset.id == job.dataset_id, Dataset.status == "processing")
-    statement = unread.values(status="failed", error=problem)
-    session.execute(statement, execution_options={"synchronize_session": False})
+    statement = unread.values(status="failed", error=problem).returning(Dataset)
+    options = {"synchronize_session": False, "populate_existing": True}
+    for dataset in session.scalars(statement, execution_options=options):
+        announce_dataset(session, dataset)
 
 
 def _ending(after: Mapping[State, State], states: frozenset[State], then: Any, otherwise: Any) -> ColumnElement[Any]:

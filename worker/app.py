@@ -1,4 +1,4 @@
-"""The worker process: Celery consumer, poller, reaper, collector and warm runners around one way to run a job."""
+"""The worker process: Celery consumer, poller, warm runners and chores around one way to run a job."""
 
 import logging
 import os
@@ -23,6 +23,7 @@ from .collector import Collector
 from .journal import TROUBLE, Journal
 from .poller import Poller
 from .reaper import Reaper
+from .sending.sender import Sender
 from .slots import Slots
 from .spare import Spares
 from .supervisor import Supervisor
@@ -54,6 +55,7 @@ class Worker:
         )
         self.reaper = Reaper(self.database, make_celery(settings, role="sender"), settings, self.name)
         self.collector = Collector(self.database, settings, self.name)
+        self.sender = Sender(self.database, settings)
         tasks.bind(self.celery, self.run_job)
 
     def run_job(self, job_id: str, kind: str) -> None:
@@ -64,6 +66,7 @@ class Worker:
             in_order = self._survive(job_id, kind)
         finally:
             self.slots.give_back(kind)
+            self.sender.poke()
         if in_order:
             self.poller.poke()
 
@@ -84,6 +87,7 @@ class Worker:
             claim = jobs.claim(session, job_id, self.name, self.settings.lease_s)
         if claim is None:
             return
+        self.sender.poke()
         log.info("%s: attempt %d of a %s job", job_id, claim.attempt, claim.kind)
         journal = Journal(self.database, claim, self.settings.lease_s)
         folder = self.scratch / f"{job_id}-{claim.fence}"
@@ -111,6 +115,8 @@ class Worker:
         self.spares.refresh()
         self.reaper.start()
         self.collector.start()
+        if self.settings.webhook_sender:
+            self.sender.start()
         self.poller.start()
 
     def stop(self) -> None:
@@ -118,6 +124,8 @@ class Worker:
         self.poller.stop()
         self.reaper.stop()
         self.collector.stop()
+        if self.settings.webhook_sender:
+            self.sender.stop()
         self.spares.close()
         self.database.dispose()
         shutil.rmtree(self.scratch, ignore_errors=True)

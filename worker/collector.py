@@ -36,7 +36,8 @@ class Collector:
         with self._database.write.begin() as session:
             if not leaders.lead(session, LEADERSHIP, self._owner, self._settings.gc_s):
                 return None
-        steps = gc.steps(self._database, grace_s=self._settings.gc_grace_s)
+        kept = {"grace_s": self._settings.gc_grace_s, "deliveries_s": self._settings.webhook_keep_s}
+        steps = gc.steps(self._database, **kept)
         return gc.total(takewhile(lambda _: not self._stopping.is_set(), steps))
 
     def _loop(self) -> None:

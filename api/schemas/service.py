@@ -31,6 +31,10 @@ class Limits(BaseModel):
     job_disk_bytes: int = Field(description="scratch files of one job")
     max_attempts: int = Field(description="attempts in a row without a new checkpoint before a job fails")
     checkpoint_s: float = Field(description="a running job is saved this often")
+    max_webhooks: int = Field(description="webhooks of a project")
+    webhook_timeout_s: float = Field(description="longest time a receiver may take to answer")
+    webhook_secret_grace_s: float = Field(description="a replaced secret signs too for so long")
+    webhook_keep_s: float = Field(description="finished deliveries are kept for so long")
     keep_checkpoints: int = Field(description="newest checkpoints kept of a job, beside the best")
 
 

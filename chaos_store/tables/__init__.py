@@ -6,16 +6,19 @@ from .datasets import AnalysisRow, Dataset
 from .jobs import Checkpoint, Job, JobEvent, Lease, Metric
 from .models import Artifact, TrainedModel, Trajectory
 from .projects import ApiKey, Project
+from .webhooks import Attempt, Delivery, Webhook
 
 __all__ = [
     "AnalysisRow",
     "ApiKey",
     "Artifact",
+    "Attempt",
     "Base",
     "Blob",
     "BlobChunk",
     "Checkpoint",
     "Dataset",
+    "Delivery",
     "Job",
     "JobEvent",
     "Lease",
@@ -23,5 +26,6 @@ __all__ = [
     "Project",
     "TrainedModel",
     "Trajectory",
+    "Webhook",
     "new_id",
 ]

@@ -22,6 +22,8 @@ OPERATIONS = {
     "models_generate", "models_get", "models_lineage", "models_list", "models_trajectories", "models_update",
     "problems_get", "problems_list", "service_live", "service_ready", "systems_list",
     "trajectories_content", "trajectories_content_head", "trajectories_get", "trajectories_list",
+    "webhook_deliveries_get", "webhook_deliveries_retry", "webhooks_create", "webhooks_delete", "webhooks_deliveries",
+    "webhooks_get", "webhooks_list", "webhooks_rotate_secret", "webhooks_test", "webhooks_update",
 }  # fmt: skip
 PUBLIC = {
     "service_live", "service_ready", "problems_get", "problems_list", "limits_get", "model_types_list", "systems_list",
@@ -78,6 +80,10 @@ REFUSALS = {
     "models_generate": ("422", "data_too_large"),
     "models_forecast": ("422", "not_finite"),
     "jobs_archive": ("409", "wrong_state"),
+    "webhooks_create": ("409", "too_many_webhooks"),
+    "webhooks_update": ("422", "webhook_url_refused"),
+    "webhooks_test": ("409", "webhook_disabled"),
+    "webhook_deliveries_retry": ("409", "webhook_disabled"),
 }
 
 
@@ -106,6 +112,7 @@ def test_every_body_has_an_example(document: dict[str, Any]) -> None:
     assert set(bodies) == {
         "datasets_create", "datasets_generate", "jobs_create", "jobs_clone", "jobs_retry", "jobs_update",
         "jobs_validate", "analyses_create", "baselines_create", "models_forecast", "models_generate", "models_update",
+        "webhooks_create", "webhooks_rotate_secret", "webhooks_update",
     }  # fmt: skip
     for name, content in bodies.items():
         for body in content.values():

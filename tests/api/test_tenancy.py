@@ -10,16 +10,21 @@ from fastapi import FastAPI
 from sqlalchemy import event
 
 from api.context import Context
-from chaos_store import keys
+from chaos_store import announcements, keys, webhooks
 from chaos_store.engine import Database
 from tests.api.conftest import Walked
 
 PUBLIC = {"/v1/problems/{code}"}
 
 
-def _ids(walked: Walked) -> dict[str, str]:
+@pytest.fixture
+def ids(database: Database, project_id: str, walked: Walked) -> dict[str, str]:
     names = ("dataset_id", "analysis_id", "job_id", "model_id", "trajectory_id")
-    return {name: getattr(walked, name) for name in names} | {"artifact_id": walked.figure_id}
+    with database.write.begin() as session:
+        webhook = webhooks.create(session, project_id=project_id, url="https://example.com/")
+        delivery = announcements.send_test(session, project_id, webhook.id)
+    own = {"artifact_id": walked.figure_id, "webhook_id": webhook.id, "delivery_id": delivery.id}
+    return {name: getattr(walked, name) for name in names} | own
 
 
 def _routes(app: FastAPI) -> list[tuple[str, str, dict[str, Any]]]:
@@ -63,16 +68,16 @@ class Statements:
 
 
 async def test_a_foreign_id_is_the_same_as_an_absent_one_on_every_route(
-    app: FastAPI, stranger: httpx.AsyncClient, client: httpx.AsyncClient, walked: Walked
+    app: FastAPI, stranger: httpx.AsyncClient, client: httpx.AsyncClient, ids: dict[str, str]
 ) -> None:
     routes, statements = _routes(app), Statements(app)
     assert len(routes) >= 36
     for both in (stranger, client):
         assert (await both.get("/v1/jobs")).status_code == 200
     for method, path, body in routes:
-        absent_ids = {name: re.sub("[0-9a-f]{32}", "0" * 32, value) for name, value in _ids(walked).items()}
+        absent_ids = {name: re.sub("[0-9a-f]{32}", "0" * 32, value) for name, value in ids.items()}
         statements.take()
-        foreign = await stranger.request(method, path.format(**_ids(walked)), **body)
+        foreign = await stranger.request(method, path.format(**ids), **body)
         of_foreign = statements.take()
         absent = await stranger.request(method, path.format(**absent_ids), **body)
         of_absent = statements.take()
@@ -83,9 +88,9 @@ async def test_a_foreign_id_is_the_same_as_an_absent_one_on_every_route(
             assert set(foreign.json()) == set(absent.json())
 
 
-@pytest.mark.parametrize("noun", ["datasets", "analyses", "jobs", "models", "trajectories"])
+@pytest.mark.parametrize("noun", ["datasets", "analyses", "jobs", "models", "trajectories", "webhooks"])
 async def test_lists_show_only_what_is_mine(
-    client: httpx.AsyncClient, stranger: httpx.AsyncClient, walked: Walked, noun: str
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient, ids: dict[str, str], noun: str
 ) -> None:
     assert len((await client.get(f"/v1/{noun}")).json()["data"]) == 1
     assert (await stranger.get(f"/v1/{noun}")).json()["data"] == []

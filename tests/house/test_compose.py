@@ -17,6 +17,8 @@ from sqlalchemy import make_url
 from api.__main__ import GRACE_S
 from chaos_store.settings import Settings
 from tests.house.tree import PACKAGES, ROOT
+from worker.sending.__main__ import PULSE_FILE
+from worker.sending.sender import STOP_GRACE_S
 from worker.supervisor import SAVING_GRACE_S
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -58,7 +60,7 @@ def stages() -> dict[str, list[list[str]]]:
 
 
 def test_what_must_run_is_there() -> None:
-    assert {"api", "worker", "worker-light", "worker-gpu", "migrate", "postgres", "valkey"} == set(SERVICES)
+    assert {"api", "worker", "worker-light", "worker-gpu", "sender", "migrate", "postgres", "valkey"} == set(SERVICES)
     assert SERVICES["worker-gpu"]["profiles"] == ["gpu"]
     assert {SERVICES[name]["environment"]["CHAOS_WORKER_KINDS"] for name in WORKERS} == {"light", "train"}
 
@@ -125,7 +127,14 @@ def test_only_the_api_can_be_reached_and_only_from_this_host() -> None:
         "api": [f"127.0.0.1:{Settings().port}:{Settings().port}"]
     }
     assert COMPOSE["networks"]["inside"]["internal"]
-    assert [name for name, service in SERVICES.items() if "outside" in service["networks"]] == ["api"]
+    assert [name for name, service in SERVICES.items() if "outside" in service["networks"]] == ["api", "sender"]
+
+
+def test_webhooks_are_sent_by_the_one_that_has_a_way_out_and_runs_nothing_of_clients() -> None:
+    assert SERVICES["sender"]["command"] == ["python", "-m", "worker.sending"]
+    assert PULSE_FILE in SERVICES["sender"]["healthcheck"]["test"][1]
+    assert {SERVICES[name]["environment"]["CHAOS_WEBHOOK_SENDER"] for name in WORKERS} == {"false"}
+    assert seconds(SERVICES["sender"]["stop_grace_period"]) > 2 * STOP_GRACE_S
 
 
 def test_everything_waits_for_the_migration_and_that_for_the_database() -> None:
@@ -150,7 +159,7 @@ def test_the_connections_of_all_fit_into_the_database() -> None:
     options = SERVICES["postgres"]["command"]
     allowed = next(int(word.split("=")[1]) for word in options if word.startswith("max_connections="))
     pool = 5 + 10
-    assert 2 * pool + len(WORKERS) * pool + 20 <= allowed
+    assert 3 * pool + len(WORKERS) * pool + 20 <= allowed
 
 
 def test_the_images_are_stages_of_the_recipe() -> None:

@@ -38,6 +38,7 @@ LIGHT = [
     "chaos_store.jobs",
     "chaos_store.migrate",
     "worker.reaper",
+    "worker.sending.sender",
     "worker.supervisor",
 ]
 

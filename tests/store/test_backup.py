@@ -15,17 +15,20 @@ from sqlalchemy import Engine, insert, select, text
 
 from chaos_store import (
     analyses,
+    announcements,
     artifacts,
     backup,
     checkpoints,
     copying,
     datasets,
+    deliveries,
     jobs,
     keys,
     leaders,
     migrate,
     trained,
     trajectories,
+    webhooks,
 )
 from chaos_store.blobs import CHUNK_BYTES, DatabaseBlobs
 from chaos_store.engine import Database, migration_engine, open_database
@@ -86,6 +89,11 @@ def _fill(database: Database) -> tuple[str, str]:
         trajectories.create(session, artifact=free, model_id=model.id, steps=1, channels=1)
         jobs.succeed(session, claim, model_id=model.id, scores={"d_stsp": 0.25})
         assert jobs.claim(session, running.id, "worker", 60.0) is not None
+        webhook = webhooks.create(
+            session, project_id=project.id, url="https://example.com/", event_types=["job.failed"]
+        )
+        announcements.send_test(session, project.id, webhook.id)
+        assert deliveries.claim(session, deliveries.Places(1, 1, 1), (), 60.0)
     return done.id, running.id
 
 
