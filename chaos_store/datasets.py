@@ -6,7 +6,7 @@ from typing import Any, TypedDict, Unpack
 from sqlalchemy import Select, or_, select, update
 from sqlalchemy.orm import Session
 
-from . import commands
+from . import capacity, commands
 from .blobs import BlobRef
 from .errors import DatasetInUse, NotFound, WrongState
 from .paging import Place, window
@@ -52,6 +52,7 @@ def create(
     )
     session.add(dataset)
     session.flush()
+    capacity.require_bytes(session, project_id)
     return dataset
 
 

@@ -1,16 +1,18 @@
 """All tables, by topic."""
 
+from .audit import AuditEvent
 from .base import Base, new_id
 from .blobs import Blob, BlobChunk
 from .datasets import AnalysisRow, Dataset
 from .jobs import Checkpoint, Job, JobEvent, Lease, Metric
 from .models import Artifact, TrainedModel, Trajectory
-from .projects import ApiKey, Project
+from .projects import ApiKey, Project, ProjectUse
 
 __all__ = [
     "AnalysisRow",
     "ApiKey",
     "Artifact",
+    "AuditEvent",
     "Base",
     "Blob",
     "BlobChunk",
@@ -21,6 +23,7 @@ __all__ = [
     "Lease",
     "Metric",
     "Project",
+    "ProjectUse",
     "TrainedModel",
     "Trajectory",
     "new_id",

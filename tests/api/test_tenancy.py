@@ -14,6 +14,8 @@ from tests.api.conftest import Walked
 PUBLIC = {"/v1/problems/{code}"}
 BODIES = {
     "/v1/jobs/{job_id}": {"priority": 1},
+    "/v1/api-keys/{key_id}": {"name": "x"},
+    "/v1/projects/{project_id}": {"name": "x"},
     "/v1/models/{model_id}": {"licence": "MIT"},
     "/v1/models/{model_id}/trajectories": {"steps": 1},
     "/v1/models/{model_id}/forecast": {"context": [[1.0]], "horizon": 1},
@@ -21,9 +23,12 @@ BODIES = {
 """Of routes that want one: a body that cannot be used is refused before anything is looked up."""
 
 
-def _ids(walked: Walked) -> dict[str, str]:
+def _ids(walked: Walked, database: Database, project_id: str) -> dict[str, str]:
     names = ("dataset_id", "analysis_id", "job_id", "model_id", "trajectory_id")
-    return {name: getattr(walked, name) for name in names} | {"artifact_id": walked.figure_id}
+    own = {name: getattr(walked, name) for name in names}
+    with database.write.begin() as session:
+        key, _ = keys.issue(session, project_id, "walked")
+    return own | {"artifact_id": walked.figure_id, "project_id": project_id, "key_id": key.id}
 
 
 def _routes(app: FastAPI) -> list[tuple[str, str]]:
@@ -32,14 +37,19 @@ def _routes(app: FastAPI) -> list[tuple[str, str]]:
 
 
 async def test_a_foreign_id_is_the_same_as_an_absent_one_on_every_route(
-    app: FastAPI, stranger: httpx.AsyncClient, client: httpx.AsyncClient, walked: Walked
+    app: FastAPI,
+    stranger: httpx.AsyncClient,
+    client: httpx.AsyncClient,
+    walked: Walked,
+    database: Database,
+    project_id: str,
 ) -> None:
-    routes = _routes(app)
+    routes, ids = _routes(app), _ids(walked, database, project_id)
     assert len(routes) >= 18
     for method, path in routes:
         body = {"json": BODIES[path]} if path in BODIES and method in ("post", "patch") else {}
-        foreign = await stranger.request(method, path.format(**_ids(walked)), **body)
-        absent_ids = {name: re.sub("[0-9a-f]{32}", "0" * 32, value) for name, value in _ids(walked).items()}
+        foreign = await stranger.request(method, path.format(**ids), **body)
+        absent_ids = {name: re.sub("[0-9a-f]{32}", "0" * 32, value) for name, value in ids.items()}
         absent = await client.request(method, path.format(**absent_ids), **body)
         assert (foreign.status_code, absent.status_code) == (404, 404), (method, path)
         if method != "head":
