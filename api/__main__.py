@@ -70,7 +70,7 @@ def main() -> None:
     app = create_app(settings)
     config = uvicorn.Config(
         app, log_level="info", access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S,
-        proxy_headers=False,
+        proxy_headers=settings.trusted_proxies is not None, forwarded_allow_ips=settings.trusted_proxies,
     )  # fmt: skip
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)

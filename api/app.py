@@ -11,27 +11,34 @@ from fastapi_offline import FastAPIOffline
 
 from chaos_store.broker import make_celery
 from chaos_store.engine import open_async_database, open_database
+from chaos_store.errors import ScopeMissing
 from chaos_store.settings import Settings
 
 from . import problems
+from .auditing import Auditing
 from .conditional import Conditional
 from .context import Context
 from .envelope import Envelope
-from .errors import DatabaseUnavailable, InvalidRequest, Unauthorized
+from .errors import DatabaseUnavailable, InvalidRequest, RateLimited, Unauthorized
+from .headers import Protection, allow_origins
 from .routes import (
     analyses,
     archives,
     artifacts,
+    audit,
     baselines,
     commands,
     datasets,
     jobs,
+    keys,
     metrics,
     models,
+    projects,
     runs,
     service,
     systems,
     trajectories,
+    usage,
     validations,
     webhooks,
 )  # fmt: skip
@@ -55,12 +62,14 @@ TAGS = [
     {"name": "trajectories", "description": "free runs of trained models"},
     {"name": "artifacts", "description": "files that jobs made"},
     {"name": "webhooks", "description": "events sent to you, signed by Standard Webhooks"},
+    {"name": "access", "description": "keys, projects, usage, audit log"},
     {"name": "service", "description": "health, limits, kinds, errors"},
 ]
 RESOURCES = (
     jobs.router, datasets.router, systems.datasets, analyses.router, metrics.router, baselines.router, commands.router,
     validations.router, archives.router, models.router, runs.router, trajectories.router, artifacts.router,
     webhooks.router, webhooks.log,
+    keys.router, projects.router, usage.router, audit.router,
 )  # fmt: skip
 
 
@@ -77,10 +86,13 @@ def _with_problem(openapi: Callable[[], dict[str, Any]]) -> Callable[[], dict[st
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    yield
     context: Context = app.state.context
+    context.ledger.start()
+    yield
     context.stopping.set()
     await context.watch.close()
+    await asyncio.to_thread(context.ledger.close)
+    await context.rates.close()
     context.celery.close()
     context.bulk.dispose()
     await context.database.dispose()
@@ -98,7 +110,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.openapi = _with_problem(app.openapi)  # type: ignore[method-assign]
-    app.state.context = Context(
+    context = app.state.context = Context(
         settings=settings,
         database=open_async_database(settings),
         bulk=open_database(settings),
@@ -106,9 +118,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         parser_slots=asyncio.Semaphore(PARSERS_AT_ONCE),
     )
     app.add_middleware(Conditional)
+    app.add_middleware(Auditing, ledger=context.ledger)
+    if settings.cors_origins:
+        allow_origins(app, settings.cors_origins)
+    app.add_middleware(Protection, pages=frozenset({"/docs", "/redoc", str(app.swagger_ui_oauth2_redirect_url)}))
     app.add_middleware(Envelope, max_upload_bytes=settings.max_upload_bytes)
     problems.install(app)
-    private = problems.declared(Unauthorized, InvalidRequest, DatabaseUnavailable)
+    private = problems.declared(Unauthorized, ScopeMissing, RateLimited, InvalidRequest, DatabaseUnavailable)
     for router in RESOURCES:
         app.include_router(router, prefix="/v1", responses=private)
     for router in (service.router, systems.router):

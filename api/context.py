@@ -12,20 +12,28 @@ from celery import Celery
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chaos_store.engine import AsyncDatabase, Database
+from chaos_store.scopes import Scope
 from chaos_store.settings import Settings
 
 from .answering import answering
 from .asking import Asking
+from .ledger import Ledger
+from .rates import Rates
 from .watching import Watch
 
 KEY_TTL_S = 10.0
 KEYS_KEPT = 1024
+DAY_S = 86_400.0
 
 
 @dataclass(frozen=True)
 class Caller:
     project_id: str
     key_id: str
+    scopes: frozenset[str] = frozenset()
+
+    def has(self, scope: Scope) -> bool:
+        return scope in self.scopes
 
 
 def _digest(secret: str) -> bytes:
@@ -41,10 +49,14 @@ class KeyCache:
         until, caller = self.entries.get(_digest(secret), (0.0, None))
         return caller if self.clock() < until else None
 
-    def put(self, secret: str, caller: Caller) -> None:
+    def put(self, secret: str, caller: Caller, lasts_s: float = KEY_TTL_S) -> None:
         if len(self.entries) >= KEYS_KEPT:
             self.entries.clear()
-        self.entries[_digest(secret)] = (self.clock() + KEY_TTL_S, caller)
+        self.entries[_digest(secret)] = (self.clock() + min(KEY_TTL_S, lasts_s), caller)
+
+    def forget(self, key_id: str) -> None:
+        """The key was changed here; other processes see it when their own time is over."""
+        self.entries = {digest: entry for digest, entry in self.entries.items() if entry[1].key_id != key_id}
 
 
 @dataclass(frozen=True)
@@ -60,10 +72,14 @@ class Context:
     stopping: threading.Event = field(default_factory=threading.Event)
     watch: Watch = field(init=False)
     asking: Asking = field(init=False)
+    ledger: Ledger = field(init=False)
+    rates: Rates = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "watch", Watch(self.database, self.stopping))
         object.__setattr__(self, "asking", Asking(self.database))
+        object.__setattr__(self, "ledger", Ledger(self.bulk, self.settings.audit_days * DAY_S))
+        object.__setattr__(self, "rates", Rates.of(self.settings))
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:

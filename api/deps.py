@@ -1,19 +1,25 @@
 """What a handler may ask for, as annotated types."""
 
+import math
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import Depends, Query, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from pydantic import BaseModel, ConfigDict, Field
 
 from chaos_store import keys
+from chaos_store.errors import ScopeMissing
 from chaos_store.paging import Place
+from chaos_store.scopes import Scope
 
+from . import rates
 from .context import Caller, Context
 from .errors import Unauthorized, UnsupportedMediaType
 from .schemas.resource import Moment
 
 MAX_PAGE = 200
+SAFE = {"GET", "HEAD"}
 
 bearer = HTTPBearer(auto_error=False, scheme_name="ApiKey", description="the API key: `Authorization: Bearer KEY`")
 
@@ -27,23 +33,59 @@ Shared = Annotated[Context, Depends(context_of)]
 
 
 async def authenticate(
-    context: Shared, given: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)]
+    request: Request,
+    context: Shared,
+    given: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
+    wanted: SecurityScopes,
 ) -> Caller:
-    if given is None:
-        raise Unauthorized("the request carries no key")
-    known = context.keys.get(given.credentials)
-    if known is not None:
-        return known
-    async with context.read() as session:
-        key = await session.scalar(keys.find(given.credentials))
-    if key is None:
-        raise Unauthorized("the key is not known, or was revoked")
-    caller = Caller(key.project_id, key.id)
-    context.keys.put(given.credentials, caller)
+    """Who asks, and whether the key may: reading wants `read`, anything else `write`, and some routes say otherwise."""
+    caller = await _identified(request, context, given)
+    by_method = Scope.read if request.method in SAFE else Scope.write
+    for scope in wanted.scopes or [by_method]:
+        if scope not in caller.scopes:
+            raise ScopeMissing(f"{request.method} {request.url.path} wants a key with it.", scope=str(scope))
     return caller
 
 
-Known = Annotated[Caller, Depends(authenticate)]
+async def _identified(request: Request, context: Context, given: HTTPAuthorizationCredentials | None) -> Caller:
+    """Counted once a request, however many ask. `asker` is whose key it was, also of one that is refused."""
+    if given is None:
+        raise Unauthorized("the request carries no key")
+    known: Caller | None = getattr(request.state, "caller", None)
+    if known is not None:
+        return known
+    caller = context.keys.get(given.credentials) or await _look_up(request, context, given.credentials)
+    request.state.asker = caller
+    context.ledger.use(caller.project_id, caller.key_id)
+    windows = await context.rates.take(caller.project_id, caller.key_id)
+    request.state.rates = rates.headers(windows)
+    rates.refuse(windows)
+    request.state.caller = caller
+    return caller
+
+
+async def _look_up(request: Request, context: Context, secret: str) -> Caller:
+    async with context.read() as session:
+        found = (await session.execute(keys.known(secret))).first()
+    if found is None:
+        raise Unauthorized("the key is not known")
+    key, seconds = found
+    caller = Caller(key.project_id, key.id, frozenset(key.scopes))
+    if key.revoked_at is not None:
+        request.state.asker = caller
+        raise Unauthorized("the key was revoked")
+    lasts_s = math.inf if key.expires_at is None else key.expires_at - seconds
+    if lasts_s <= 0:
+        request.state.asker = caller
+        expired_at = datetime.fromtimestamp(key.expires_at or 0.0, UTC).isoformat(timespec="seconds")
+        raise Unauthorized(f"the key expired at {expired_at}", expired_at=expired_at)
+    context.keys.put(secret, caller, lasts_s)
+    return caller
+
+
+Known = Annotated[Caller, Security(authenticate)]
+Admin = Annotated[Caller, Security(authenticate, scopes=[Scope.admin.value])]
+OPERATOR = Security(authenticate, scopes=[Scope.operator.value])
 
 
 def require_json(request: Request) -> None:

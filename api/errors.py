@@ -15,6 +15,12 @@ class Unauthorized(ApiError):
     remedy = "Send the header `Authorization: Bearer KEY`; `chaos serve` prints the key and keeps it in service.json."
 
 
+class RateLimited(ApiError):
+    code = "rate_limited"
+    title = "Too many requests in a short time"
+    remedy = "Wait for the seconds in Retry-After; ?wait= or the event stream follow a job in one request."
+
+
 class RouteNotFound(ApiError):
     code = "route_not_found"
     title = "There is no such page"

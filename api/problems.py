@@ -15,6 +15,7 @@ from chaos_store import errors as store
 from chaos_store.capacity import is_full
 
 from . import errors as http
+from .headers import PROTECTION
 from .schemas.problem import ProblemKind
 from .violations import explain
 
@@ -23,7 +24,10 @@ RETRY_AFTER_S: dict[type[core.ChaosError], int] = {
     http.DatabaseUnavailable: 2,
     store.QueueFull: 5,
     store.StorageFull: 30,
+    store.QuotaJobs: 30,
 }
+QUOTAS = (store.QuotaBytes, store.QuotaJobs, store.QuotaCoreHours, store.ScopeMissing, http.RateLimited)
+"""Of routes that make something; the last two, which every private route has, share a status with the others."""
 
 STATUS: dict[type[core.ChaosError], int] = {
     core.ChaosError: 500,
@@ -95,6 +99,13 @@ STATUS: dict[type[core.ChaosError], int] = {
     store.BlobCorrupt: 500,
     store.QueueFull: 503,
     store.StorageFull: 507,
+    store.QuotaExceeded: 403,
+    store.QuotaBytes: 403,
+    store.QuotaJobs: 429,
+    store.QuotaCoreHours: 403,
+    store.ScopeMissing: 403,
+    store.KeyOutlives: 403,
+    store.LastAdminKey: 409,
     store.BackupRefused: 409,
     store.UploadCancelled: 409,
     http.ApiError: 400,
@@ -102,6 +113,7 @@ STATUS: dict[type[core.ChaosError], int] = {
     http.InvalidJson: 400,
     http.InvalidForm: 400,
     http.Unauthorized: 401,
+    http.RateLimited: 429,
     http.RouteNotFound: 404,
     http.MethodNotAllowed: 405,
     http.AnalysisMismatch: 422,
@@ -145,6 +157,8 @@ def kinds() -> list[ProblemKind]:
 
 
 def _headers(status: int, error: core.ChaosError) -> dict[str, str]:
+    if isinstance(error, http.RateLimited):
+        return {"Retry-After": str(error.fields["retry_after_s"])}
     if type(error) in RETRY_AFTER_S:
         return {"Retry-After": str(RETRY_AFTER_S[type(error)])}
     known = {
@@ -169,7 +183,8 @@ def respond(request: Request, error: core.ChaosError, headers: Mapping[str, str]
     for name, value in error.fields.items():
         document[f"current_{name}" if name in document else name] = value
     body = pydantic_core.to_json(document, inf_nan_mode="null", fallback=str)
-    own = {"X-Request-Id": request.state.request_id} | _headers(status, error)
+    request.state.code = error.code
+    own = PROTECTION | {"X-Request-Id": request.state.request_id} | _headers(status, error)
     return Response(body, status, own | dict(headers or {}), MEDIA_TYPE)
 
 

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 
 from chaos_store import capacity
 
-from .context import Context
+from .context import Caller, Context
 from .deps import Known
 from .errors import BodyTooLarge, InvalidForm, UnsupportedMediaType
 from .schemas.datasets import DatasetOptions
@@ -45,16 +45,15 @@ class Upload:
 
 
 async def read_upload(request: Request, caller: Known) -> AsyncIterator[Upload]:
-    del caller
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given != "multipart/form-data":
         raise UnsupportedMediaType(f"the body is '{given or 'without a type'}'", expected="multipart/form-data")
     context: Context = request.app.state.context
-    await require_room(context, int(request.headers.get("content-length") or 0))
+    await require_room(context, caller, int(request.headers.get("content-length") or 0))
     form = await _form(request)
     try:
         upload = _checked(form, context.settings.max_upload_bytes)
-        await require_room(context, upload.size)
+        await require_room(context, caller, upload.size)
         yield upload
     finally:
         await form.close()
@@ -63,10 +62,11 @@ async def read_upload(request: Request, caller: Known) -> AsyncIterator[Upload]:
 UploadForm = Annotated[Upload, Depends(read_upload)]
 
 
-async def require_room(context: Context, size: int) -> None:
+async def require_room(context: Context, caller: Caller, size: int) -> None:
     """Said before the body is read, as far as its length is announced."""
     async with context.read() as session:
         await session.run_sync(capacity.check, size, context.settings.max_blob_bytes)
+        await session.run_sync(capacity.foresee_bytes, caller.project_id, size)
 
 
 async def _form(request: Request) -> FormData:

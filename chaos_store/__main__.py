@@ -1,4 +1,4 @@
-"""python -m chaos_store migrate | first-key | doctor | backup | restore | gc | retention | repair"""
+"""python -m chaos_store migrate | first-key | keys | projects | quota | doctor | backup | restore | gc | ..."""
 
 import argparse
 import json
@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from chaos_core.errors import ChaosError
 
 from . import backup, doctor, gc, keys, migrate, repair
+from .administration import add_commands
 from .engine import open_database
 from .settings import Settings
 
@@ -59,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     retention = add("retention", _retention, "say how long finished jobs are kept, with all they made")
     retention.add_argument("days", help="a number of days, or `forever`")
     retention.add_argument("--project", metavar="ID", help="of this project only")
+    add_commands(add)
     add("repair", _repair, "put in order what a killed service left behind; prints what, as JSON")
     return parser
 

@@ -7,7 +7,7 @@ from sqlalchemy import delete as remove
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from . import jobs
+from . import capacity, jobs
 from .engine import now
 from .errors import (
     NotCancellable,
@@ -164,6 +164,8 @@ def _command(session: Session, name: str, job: Job, **values: Any) -> Job:
         return job
     if (status, command.event) not in TRANSITIONS:
         raise command.refusal(f"The job {_is(status)}.", status=status.value)
+    if TRANSITIONS[status, command.event] is State.queued:
+        capacity.require_turn(session, job.project_id)
     return transition(session, command.event, Job.id == job.id, **values)[0]
 
 

@@ -6,7 +6,7 @@ from typing import Any, TypedDict, Unpack
 from sqlalchemy import Select, or_, select, update
 from sqlalchemy.orm import Session
 
-from . import commands
+from . import capacity, commands
 from .announcements import announce_dataset
 from .blobs import BlobRef
 from .errors import DatasetInUse, NotFound, WrongState
@@ -53,6 +53,7 @@ def create(
     )
     session.add(dataset)
     session.flush()
+    capacity.require_bytes(session, project_id)
     announce_dataset(session, dataset)
     return dataset
 

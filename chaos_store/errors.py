@@ -15,6 +15,11 @@ StoreError
 ├── BlobCorrupt      the stored bytes are not what was stored
 ├── QueueFull        more jobs wait than the service takes
 ├── StorageFull      the service has no room for more bytes
+├── QuotaExceeded    the project has used what it may
+│   └── QuotaBytes, QuotaJobs, QuotaCoreHours
+├── ScopeMissing     the key may not do this
+├── KeyOutlives      a key may not make another that lives longer
+├── LastAdminKey     nobody could look after the project any more
 └── BackupRefused    a file that is no backup, or a database that is not empty
 """
 
@@ -26,6 +31,8 @@ __all__ = [
     "BlobCorrupt",
     "DatasetInUse",
     "DatasetNotReady",
+    "KeyOutlives",
+    "LastAdminKey",
     "LeaseLost",
     "NotCancellable",
     "NotClonable",
@@ -36,6 +43,11 @@ __all__ = [
     "NotRetryable",
     "PlanFrozen",
     "QueueFull",
+    "QuotaBytes",
+    "QuotaCoreHours",
+    "QuotaExceeded",
+    "QuotaJobs",
+    "ScopeMissing",
     "StorageFull",
     "StoreError",
     "TooManyLabels",
@@ -230,6 +242,62 @@ class StorageFull(StoreError):
     code = "storage_full"
     title = "The service has no room left"
     remedy = "Delete datasets and jobs that are no longer needed, or give the service more room, and try again."
+
+
+class QuotaExceeded(StoreError):
+    """The project has used what it may; fields `used`, `limit`."""
+
+    code = "quota_exceeded"
+    title = "The project has used up its quota"
+    remedy = "GET /v1/usage shows what is used; whoever runs the service can raise the quota."
+
+
+class QuotaBytes(QuotaExceeded):
+    """The project would hold more bytes than it may; fields `used`, with what was asked for, and `limit`."""
+
+    code = "quota_bytes"
+    title = "The project may not store more bytes"
+    remedy = "Delete datasets, jobs or models (GET /v1/usage shows what takes the room), or ask for a higher quota."
+
+
+class QuotaJobs(QuotaExceeded):
+    """As many of the project's jobs wait and run as may; fields `used`, `limit`."""
+
+    code = "quota_jobs"
+    title = "The project may not have more jobs at a time"
+    remedy = "Wait until one of its jobs has ended, or cancel one; Retry-After says when to try again."
+
+
+class QuotaCoreHours(QuotaExceeded):
+    """The project's jobs ran as long as they may in 30 days; fields `used`, `limit`, in hours."""
+
+    code = "quota_core_hours"
+    title = "The project's jobs have run as long as they may in 30 days"
+    remedy = "Wait until older runs are more than 30 days past (GET /v1/usage), or ask for a higher quota."
+
+
+class ScopeMissing(StoreError):
+    """The key may not do this; field `scope` names what it lacks."""
+
+    code = "scope_missing"
+    title = "The key may not do this"
+    remedy = "Use a key that has the scope named in `scope`; a key with the scope `admin` makes them."
+
+
+class KeyOutlives(StoreError):
+    """A key that expires may not make, or prolong, a key that lives longer; field `expires_at`."""
+
+    code = "key_outlives"
+    title = "The key would live longer than the one that grants it"
+    remedy = "Give `expires_at` no later than that of your own key, or use a key that lives longer."
+
+
+class LastAdminKey(StoreError):
+    """Without this key nobody could make keys for the project; field `id`."""
+
+    code = "last_admin_key"
+    title = "It is the project's last key with the scope admin"
+    remedy = "Make another key with the scope `admin` first; it can then revoke this one."
 
 
 class BackupRefused(StoreError):

@@ -13,20 +13,13 @@ from sqlalchemy import ColumnElement, Select, delete, exists, func, select, tupl
 from sqlalchemy.orm import Session
 
 from . import commands, deliveries
+from .capacity import USERS
 from .engine import Database, now
 from .errors import StoreError
 from .states import FINISHED
-from .tables import Base, Blob, BlobChunk, Job, Project
+from .tables import Blob, BlobChunk, Job, Project
 
 __all__ = ["USERS", "Collected", "broken_uploads", "collect", "steps", "total"]
-
-USERS = tuple(
-    column
-    for table in Base.metadata.sorted_tables
-    for column in table.columns
-    if any(key.target_fullname == "blob.sha256" for key in column.foreign_keys)
-)
-"""Every column that refers to a blob, so that a new table's bytes are never taken for unused."""
 
 BLOBS_PER_TRANSACTION = 100
 CHUNKS_PER_TRANSACTION = 32

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from chaos_core.errors import DeadlinePassed
 
+from . import capacity
 from .engine import insert_for, now
 from .errors import DatasetNotReady, NotFound, PlanFrozen, QueueFull, WorkerLost
 from .paging import Place, window
@@ -98,6 +99,7 @@ def create(
         raise DatasetNotReady(f"Dataset {dataset_id} is {status}.", dataset_id=dataset_id, status=status)
     if max_queued is not None:
         _require_room(session, max_queued)
+    capacity.require_turn(session, project_id)
     job = Job(
         project_id=project_id,
         kind=kind,
@@ -184,6 +186,7 @@ def claim(session: Session, job_id: str, worker: str, ttl_s: float) -> Claim | N
         fence=Job.fence + 1,
         attempt=Job.attempt + 1,
         attempts_since_checkpoint=Job.attempts_since_checkpoint + 1,
+        claimed_at=now(),
         started_at=func.coalesce(Job.started_at, now()),
     )
     if not jobs:

@@ -14,6 +14,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     SecretStr,
+    StringConstraints,
     ValidationInfo,
     field_validator,
 )
@@ -32,6 +33,7 @@ __all__ = ["Settings", "readme_table"]
 MIB = 1024 * 1024
 READER = ReaderLimits()
 SECRETS_DIR = "/run/secrets"
+Rate = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,8}/(second|minute|hour|day)$")]
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 
 
@@ -115,6 +117,19 @@ class Settings(BaseSettings):
     )
     max_file_header_bytes: PositiveInt = Field(READER.max_file_header_bytes, description="longest header of a file")
     max_wait_s: PositiveFloat = Field(30.0, description="longest ?wait= of a request")
+
+    rate_limit: Rate | None = Field(None, description="requests of one key, as `600/minute`; empty: no limit")
+    project_rate_limit: Rate | None = Field(None, description="requests of all keys of a project; empty: no limit")
+    rate_limit_storage: Literal["memory", "broker"] = Field(
+        "memory", description="where requests are counted: in each API process, or in the broker for all of them"
+    )
+    cors_origins: str | None = Field(
+        None, description="origins whose pages may call the API, separated by commas; empty: none"
+    )
+    trusted_proxies: str | None = Field(
+        None, description="addresses or networks whose X-Forwarded headers are believed, separated by commas"
+    )
+    audit_days: PositiveFloat = Field(90.0, description="the audit log is kept for so long")
 
     max_webhooks: PositiveInt = Field(20, description="most webhooks of a project")
     webhook_sender: bool = Field(

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from . import artifacts
+from . import artifacts, capacity
 from .artifacts import GENERATED
 from .blobs import BlobRef
 from .paging import Place, window
@@ -63,6 +63,7 @@ def add(
         media_type="application/x-npz",
         blob=blob,
     )
+    capacity.require_bytes(session, model.project_id)
     return create(
         session,
         artifact=artifact,

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, case, insert, null, select, update
 from sqlalchemy.orm import Session
 
-from . import survivors
+from . import survivors, usage
 from .announcements import announce_dataset, announce_job
 from .engine import now
 from .errors import LeaseLost, UploadCancelled, WrongState
@@ -45,11 +45,15 @@ def transition(session: Session, event: Event, *conditions: ColumnElement[bool],
         "lease_owner": _ending(after, LIVE, Job.lease_owner, null()),
         "lease_until": _ending(after, LIVE, Job.lease_until, null()),
         "stage": _ending(after, LIVE, Job.stage, null()),
+        "ran_s": usage.run_time(after),
         "version": Job.version + 1,
     }
     statement = update(Job).where(Job.status.in_([state.value for state in after]), *conditions)
     returning = statement.values(**(changes | values)).returning(Job)
     jobs = session.scalars(returning, execution_options={"synchronize_session": False, "populate_existing": True}).all()
+    for project_id in sorted({job.project_id for job in jobs if job.ran_s}):
+        ran_s = sum(job.ran_s or 0.0 for job in jobs if job.project_id == project_id)
+        usage.charge(session, project_id, core_seconds=ran_s)
     for job in jobs:
         data = {"status": job.status, "event": event.value, "attempt": job.attempt}
         record(session, job.id, "status", data | ({"code": job.error.get("code")} if job.error else {}))

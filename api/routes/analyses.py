@@ -48,6 +48,7 @@ async def find(context: Context, caller: Caller, analysis_id: str) -> AnalysisOu
         QueueFull,
         DatabaseUnavailable,
         StorageFull,
+        *problems.QUOTAS,
     )
     | {200: {"model": AnalysisOut, "description": "analysed before, with its result"}},
 )

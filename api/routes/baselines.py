@@ -24,7 +24,7 @@ router = APIRouter(prefix="/baselines", tags=["jobs"])
     dependencies=[JsonBody],
     responses=problems.declared(
         NotFound, DatasetNotReady, SpecError, UnknownKind, InvalidJson, BodyTooLarge, UnsupportedMediaType,
-        QueueFull, DatabaseUnavailable, StorageFull,
+        QueueFull, DatabaseUnavailable, StorageFull, *problems.QUOTAS,
     ),
 )  # fmt: skip
 async def create(

@@ -72,7 +72,7 @@ async def pause(job_id: str, caller: Known, context: Shared) -> JobOut:
     "/{job_id}/resume",
     operation_id="jobs_resume",
     summary="Queue a paused job again; it goes on from its newest checkpoint",
-    responses=problems.declared(NotFound, NotResumable, StorageFull),
+    responses=problems.declared(NotFound, NotResumable, StorageFull, *problems.QUOTAS),
 )
 async def resume(job_id: str, caller: Known, context: Shared, background: BackgroundTasks) -> JobOut:
     made = await _ask(context, caller, job_id, commands.request_resume)
@@ -85,7 +85,9 @@ async def resume(job_id: str, caller: Known, context: Shared, background: Backgr
     operation_id="jobs_retry",
     summary="Queue a failed or cancelled job again, from its newest checkpoint or from the start",
     dependencies=[JsonIfAny],
-    responses=problems.declared(NotFound, NotRetryable, InvalidJson, BodyTooLarge, UnsupportedMediaType, StorageFull),
+    responses=problems.declared(
+        NotFound, NotRetryable, InvalidJson, BodyTooLarge, UnsupportedMediaType, StorageFull, *problems.QUOTAS
+    ),
 )
 async def retry(
     job_id: str,
@@ -107,7 +109,7 @@ async def retry(
     dependencies=[JsonIfAny],
     responses=problems.declared(
         NotFound, NotClonable, TooManyLabels, DatasetNotReady, SpecError, UnknownKind, InvalidJson, BodyTooLarge,
-        UnsupportedMediaType, QueueFull, DatabaseUnavailable, StorageFull,
+        UnsupportedMediaType, QueueFull, DatabaseUnavailable, StorageFull, *problems.QUOTAS,
     ),
 )  # fmt: skip
 async def clone(

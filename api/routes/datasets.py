@@ -83,7 +83,14 @@ async def find(context: Context, caller: Caller, dataset_id: str) -> Dataset:
     "the answer is 202 and `status` goes from `processing` to `ready` or `failed`.",
     openapi_extra=FORM,
     responses=problems.declared(
-        *BAD_DATA, InvalidForm, BodyTooLarge, UnsupportedMediaType, QueueFull, DatabaseUnavailable, StorageFull
+        *BAD_DATA,
+        InvalidForm,
+        BodyTooLarge,
+        UnsupportedMediaType,
+        QueueFull,
+        DatabaseUnavailable,
+        StorageFull,
+        *problems.QUOTAS,
     )
     | {202: {"model": DatasetOut, "description": "stored; the file is being read"}},
 )

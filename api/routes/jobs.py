@@ -97,6 +97,7 @@ async def _trajectories(session: AsyncSession, caller: Caller, rows: Sequence[Jo
     responses=problems.declared(
         NotFound, DatasetNotReady, AnalysisMismatch, SpecError, UnknownKind, InvalidJson, BodyTooLarge,
         UnsupportedMediaType, QueueFull, DatabaseUnavailable, StorageFull,
+        *problems.QUOTAS,
     ),
 )  # fmt: skip
 async def create(

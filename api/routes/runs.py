@@ -31,7 +31,7 @@ REFUSALS = (
     description="Made at once and stored: the answer names the trajectory, whose content is downloaded as that of the "
     "job's own. The limits (`max_run_*` of GET /v1/limits) keep it to seconds.",
     dependencies=[JsonBody],
-    responses=problems.declared(*REFUSALS, StorageFull),
+    responses=problems.declared(*REFUSALS, StorageFull, *problems.QUOTAS),
 )
 async def generate(
     model_id: str, body: TrajectoryCreate, caller: Known, context: Shared, response: Response
@@ -39,7 +39,7 @@ async def generate(
     fitted = await load(context, await find(context, caller, model_id))
     async with context.generator_slot:
         made = await asyncio.to_thread(run, fitted, body)
-    await require_room(context, len(made.content))
+    await require_room(context, caller, len(made.content))
     row = await asyncio.to_thread(store, context, caller, model_id, made, body.options())
     kept = TrajectoryOut.of(row)
     response.headers["Location"] = kept.links.self

@@ -50,6 +50,7 @@ def _listed() -> Systems:
     responses=problems.declared(
         core.TooShort, core.TooLarge, core.BadShape, core.ConstantChannel, core.UnknownColumn, core.Inconsistent,
         InvalidJson, BodyTooLarge, UnsupportedMediaType, DatabaseUnavailable, StorageFull,
+        *problems.QUOTAS,
     ),
 )  # fmt: skip
 async def generate(body: GeneratedCreate, caller: Known, context: Shared, response: Response) -> DatasetOut:
@@ -57,7 +58,7 @@ async def generate(body: GeneratedCreate, caller: Known, context: Shared, respon
     async with context.generator_slot:
         series, content = await asyncio.to_thread(_recorded, body)
     upload = _as_upload(body, series, content)
-    await require_room(context, upload.size)
+    await require_room(context, caller, upload.size)
     with tempfile.TemporaryDirectory(prefix="chaos-upload-") as name:
         parsed = Path(name) / "series.npz"
         await asyncio.to_thread(parsed.write_bytes, series.to_npz())

@@ -9,7 +9,7 @@ from chaos_store.errors import NotFound, StorageFull, TooManyWebhooks, WebhookDi
 
 from .. import problems
 from ..context import Context
-from ..deps import JsonBody, JsonIfAny, Known, Paged, PageQuery, Shared
+from ..deps import Admin, JsonBody, JsonIfAny, Paged, PageQuery, Shared
 from ..errors import BodyTooLarge, InvalidJson, UnsupportedMediaType
 from ..lookup import one, page
 from ..schemas.resource import Page
@@ -54,7 +54,7 @@ def keep_to_yourself(response: Response) -> None:
     dependencies=[JsonBody],
     responses=problems.declared(TooManyWebhooks, WebhookUrlRefused, *BAD_BODY),
 )
-async def create(body: WebhookCreate, caller: Known, context: Shared, response: Response) -> WebhookWithSecret:
+async def create(body: WebhookCreate, caller: Admin, context: Shared, response: Response) -> WebhookWithSecret:
     check_url(context, body.url)
     async with context.write() as session:
         row = await session.run_sync(
@@ -71,14 +71,14 @@ async def create(body: WebhookCreate, caller: Known, context: Shared, response: 
 
 
 @router.get("", operation_id="webhooks_list", summary="Webhooks, newest first")
-async def listed(query: Paged, caller: Known, context: Shared) -> Page[WebhookOut]:
+async def listed(query: Paged, caller: Admin, context: Shared) -> Page[WebhookOut]:
     statement = webhooks.page(caller.project_id, **query.place())
     async with context.read() as session:
         return await page(session, statement, query, WebhookOut.of)
 
 
 @router.get("/{webhook_id}", operation_id="webhooks_get", summary="One webhook", responses=missing)
-async def get(webhook_id: str, caller: Known, context: Shared) -> WebhookOut:
+async def get(webhook_id: str, caller: Admin, context: Shared) -> WebhookOut:
     async with context.read() as session:
         return WebhookOut.of(await one(session, webhooks.get(caller.project_id, webhook_id), "webhook", webhook_id))
 
@@ -90,7 +90,7 @@ async def get(webhook_id: str, caller: Known, context: Shared) -> WebhookOut:
     dependencies=[JsonBody],
     responses=problems.declared(NotFound, WebhookUrlRefused, *BAD_BODY),
 )
-async def update(webhook_id: str, body: WebhookUpdate, caller: Known, context: Shared) -> WebhookOut:
+async def update(webhook_id: str, body: WebhookUpdate, caller: Admin, context: Shared) -> WebhookOut:
     if "url" in body.model_fields_set:
         check_url(context, body.url)
     given = body.model_dump(exclude_unset=True)
@@ -108,7 +108,7 @@ async def update(webhook_id: str, body: WebhookUpdate, caller: Known, context: S
     summary="Remove a webhook with its deliveries and their log",
     responses=problems.declared(NotFound, StorageFull),
 )
-async def delete(webhook_id: str, caller: Known, context: Shared) -> None:
+async def delete(webhook_id: str, caller: Admin, context: Shared) -> None:
     async with context.write() as session:
         await session.run_sync(webhooks.delete, caller.project_id, webhook_id)
 
@@ -122,7 +122,7 @@ async def delete(webhook_id: str, caller: Known, context: Shared) -> None:
 )
 async def rotate_secret(
     webhook_id: str,
-    caller: Known,
+    caller: Admin,
     context: Shared,
     response: Response,
     body: Annotated[SecretRotate, Body()] = WITH_GRACE,
@@ -142,7 +142,7 @@ async def rotate_secret(
     summary="Send an event `webhook.test` to a webhook, whichever types it takes",
     responses=problems.declared(NotFound, WebhookDisabled, StorageFull),
 )
-async def test(webhook_id: str, caller: Known, context: Shared, response: Response) -> DeliveryOut:
+async def test(webhook_id: str, caller: Admin, context: Shared, response: Response) -> DeliveryOut:
     async with context.write() as session:
         row = await session.run_sync(announcements.send_test, caller.project_id, webhook_id)
         await session.refresh(row)
@@ -158,7 +158,7 @@ async def test(webhook_id: str, caller: Known, context: Shared, response: Respon
     responses=missing,
 )
 async def deliveries_of(
-    webhook_id: str, query: Annotated[DeliveriesQuery, Query()], caller: Known, context: Shared
+    webhook_id: str, query: Annotated[DeliveriesQuery, Query()], caller: Admin, context: Shared
 ) -> Page[DeliveryOut]:
     statement = deliveries.page(caller.project_id, webhook_id, **query.model_dump())
     async with context.read() as session:
@@ -172,7 +172,7 @@ async def deliveries_of(
     summary="One delivery with what is sent and each attempt",
     responses=missing,
 )
-async def delivery(delivery_id: str, caller: Known, context: Shared) -> DeliveryLog:
+async def delivery(delivery_id: str, caller: Admin, context: Shared) -> DeliveryLog:
     async with context.read() as session:
         row = await one(session, deliveries.get(caller.project_id, delivery_id), "delivery", delivery_id)
         attempts = (await session.scalars(deliveries.attempts(caller.project_id, delivery_id))).all()
@@ -186,7 +186,7 @@ async def delivery(delivery_id: str, caller: Known, context: Shared) -> Delivery
     summary="Send a delivery again now, with the same id, whatever became of it",
     responses=problems.declared(NotFound, WebhookDisabled, StorageFull),
 )
-async def retry(delivery_id: str, caller: Known, context: Shared, response: Response) -> DeliveryOut:
+async def retry(delivery_id: str, caller: Admin, context: Shared, response: Response) -> DeliveryOut:
     async with context.write() as session:
         row = await session.run_sync(deliveries.retry, caller.project_id, delivery_id)
         await session.refresh(row)

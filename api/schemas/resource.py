@@ -44,6 +44,10 @@ class Resource(BaseModel):
         return {name: getattr(row, name) for name in cls.model_fields if hasattr(row, name)}
 
 
+class OwnLink(BaseModel):
+    self: str
+
+
 Item = TypeVar("Item")
 
 

@@ -25,6 +25,8 @@ class Limits(BaseModel):
     max_forecast_steps: int = Field(description="`horizon` of POST /v1/models/{id}/forecast")
     max_queued_jobs: int = Field(description="jobs that wait; more are refused with `queue_full`")
     max_blob_bytes: int | None = Field(description="stored bytes; null: what the disk holds")
+    rate_limit: str | None = Field(description="requests of one key, as `600/minute`; null: no limit")
+    project_rate_limit: str | None = Field(description="requests of all keys of a project; null: no limit")
     job_wall_s: float | None = Field(description="longest run of one job; null: no limit")
     job_memory_bytes: int | None = Field(description="memory of one job; null: 3/4 of the worker's machine")
     job_stall_s: float = Field(description="a job without progress for so long is ended")

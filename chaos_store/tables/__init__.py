@@ -1,11 +1,12 @@
 """All tables, by topic."""
 
+from .audit import AuditEvent
 from .base import Base, new_id
 from .blobs import Blob, BlobChunk
 from .datasets import AnalysisRow, Dataset
 from .jobs import Checkpoint, Job, JobEvent, Lease, Metric
 from .models import Artifact, TrainedModel, Trajectory
-from .projects import ApiKey, Project
+from .projects import ApiKey, Project, ProjectUse
 from .webhooks import Attempt, Delivery, Webhook
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "ApiKey",
     "Artifact",
     "Attempt",
+    "AuditEvent",
     "Base",
     "Blob",
     "BlobChunk",
@@ -24,6 +26,7 @@ __all__ = [
     "Lease",
     "Metric",
     "Project",
+    "ProjectUse",
     "TrainedModel",
     "Trajectory",
     "Webhook",

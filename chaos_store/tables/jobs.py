@@ -11,6 +11,8 @@ from .base import Base, Json, new_id
 
 
 class Job(Base):
+    """`claimed_at` is the start of the newest attempt, `ran_s` how long the one before the present state ran."""
+
     __tablename__ = "job"
     __table_args__ = (
         Index(None, "project_id", "created_at", "id"),
@@ -59,6 +61,8 @@ class Job(Base):
     started_at: Mapped[float | None]
     first_step_at: Mapped[float | None]
     finished_at: Mapped[float | None]
+    claimed_at: Mapped[float | None]
+    ran_s: Mapped[float | None]
 
 
 class JobEvent(Base):

@@ -11,6 +11,7 @@ from chaos_store.settings import Settings
 METHODS = {"get", "post", "put", "patch", "delete", "head"}
 OPERATIONS = {
     "analyses_create", "analyses_figure", "analyses_figure_head", "analyses_get", "analyses_list",
+    "api_keys_create", "api_keys_delete", "api_keys_get", "api_keys_list", "api_keys_update", "audit_events_list",
     "artifacts_content", "artifacts_content_head", "artifacts_get", "baselines_create",
     "datasets_analysis", "datasets_content", "datasets_content_head", "datasets_create", "datasets_delete",
     "datasets_generate", "datasets_get", "datasets_list",
@@ -20,10 +21,12 @@ OPERATIONS = {
     "limits_get", "model_types_list",
     "models_card", "models_card_head", "models_content", "models_content_head", "models_delete", "models_forecast",
     "models_generate", "models_get", "models_lineage", "models_list", "models_trajectories", "models_update",
-    "problems_get", "problems_list", "service_live", "service_ready", "systems_list",
+    "problems_get", "problems_list", "projects_create", "projects_get", "projects_list", "projects_update",
+    "service_live", "service_ready", "systems_list",
     "trajectories_content", "trajectories_content_head", "trajectories_get", "trajectories_list",
     "webhook_deliveries_get", "webhook_deliveries_retry", "webhooks_create", "webhooks_delete", "webhooks_deliveries",
     "webhooks_get", "webhooks_list", "webhooks_rotate_secret", "webhooks_test", "webhooks_update",
+    "usage_get",
 }  # fmt: skip
 PUBLIC = {
     "service_live", "service_ready", "problems_get", "problems_list", "limits_get", "model_types_list", "systems_list",
@@ -58,7 +61,7 @@ def test_every_operation_has_a_summary_one_tag_and_its_problems(document: dict[s
     for name, operation in _operations(document).items():
         assert operation["summary"] and len(operation["tags"]) == 1, name
         if name not in PUBLIC:
-            assert {"401", "422", "503"} <= set(operation["responses"]), name
+            assert {"401", "403", "422", "429", "503"} <= set(operation["responses"]), name
         for status, response in operation["responses"].items():
             if int(status) >= 400 and name != "service_ready":
                 assert list(response["content"]) == ["application/problem+json"], (name, status)
@@ -84,6 +87,10 @@ REFUSALS = {
     "webhooks_update": ("422", "webhook_url_refused"),
     "webhooks_test": ("409", "webhook_disabled"),
     "webhook_deliveries_retry": ("409", "webhook_disabled"),
+    "baselines_create": ("429", "quota_jobs"),
+    "datasets_generate": ("403", "quota_bytes"),
+    "api_keys_create": ("403", "key_outlives"),
+    "api_keys_delete": ("409", "last_admin_key"),
 }
 
 
@@ -94,6 +101,8 @@ def test_each_refusal_is_declared_where_it_can_happen(document: dict[str, Any]) 
     for name, operation in operations.items():
         if name not in PUBLIC:
             assert "`database_unavailable`" in operation["responses"]["503"]["description"], name
+            assert "`scope_missing`" in operation["responses"]["403"]["description"], name
+            assert "`rate_limited`" in operation["responses"]["429"]["description"], name
 
 
 def test_every_private_operation_asks_for_the_key(document: dict[str, Any]) -> None:
@@ -113,6 +122,7 @@ def test_every_body_has_an_example(document: dict[str, Any]) -> None:
         "datasets_create", "datasets_generate", "jobs_create", "jobs_clone", "jobs_retry", "jobs_update",
         "jobs_validate", "analyses_create", "baselines_create", "models_forecast", "models_generate", "models_update",
         "webhooks_create", "webhooks_rotate_secret", "webhooks_update",
+        "api_keys_create", "api_keys_update", "projects_create", "projects_update",
     }  # fmt: skip
     for name, content in bodies.items():
         for body in content.values():

@@ -19,6 +19,7 @@ from api.app import create_app
 from chaos_store import keys
 from chaos_store.engine import open_database
 from chaos_store.settings import Settings
+from tests.api.inhabitants import ids_of
 from tests.api.living import a_fitted, lives
 from tests.bench.serving import place, serve, service
 from tests.servers import ValkeyServer
@@ -61,10 +62,9 @@ def inhabited(settings: Settings) -> tuple[str, dict[str, str]]:
     with database.write.begin() as session:
         project_id = keys.create_project(session, "fuzz").id
         key = keys.issue(session, project_id, "fuzz")[1]
-    left = lives(database, project_id, a_fitted()).ids
+    ids = ids_of(database, project_id, lives(database, project_id, a_fitted()).ids)
     database.dispose()
-    names = ("dataset_id", "analysis_id", "job_id", "model_id", "trajectory_id")
-    return key, {name: getattr(left, name) for name in names} | {"artifact_id": left.figure_id}
+    return key, ids
 
 
 def run(kind: str, url: str, key: str, ids: dict[str, str], folder: Path, how: argparse.Namespace) -> bool:

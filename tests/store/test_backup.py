@@ -34,7 +34,7 @@ from chaos_store.blobs import CHUNK_BYTES, DatabaseBlobs
 from chaos_store.engine import Database, migration_engine, open_database
 from chaos_store.errors import BackupRefused
 from chaos_store.settings import Settings
-from chaos_store.tables import Base, Blob, Job, JobEvent
+from chaos_store.tables import AuditEvent, Base, Blob, Job, JobEvent
 from tests.servers import PostgresServer
 
 MIB = 1024 * 1024
@@ -60,7 +60,8 @@ def _fill(database: Database) -> tuple[str, str]:
     with database.write.begin() as session:
         project = keys.create_project(session, "bücher")
         project.retention_s = 1e9
-        keys.issue(session, project.id, "key")
+        key, _ = keys.issue(session, project.id, "key", scopes=["read"], expires_at=2e9)
+        session.add(AuditEvent(key_id=key.id, request_id="r", method="POST", route="/v1/jobs", status=403))
         file, weights, run, state = (blobs.put(session, [data]) for data in (BIG, b"weights", b"run", b"state"))
         facts: Any = FACTS | {"series_sha256": file.sha256}
         dataset = datasets.create(session, project_id=project.id, name="d", content=file, facts=facts)
@@ -132,7 +133,7 @@ def test_a_backup_of_either_database_becomes_either_database(
     assert _contents(settings) == before
 
     assert backup.restore(elsewhere, file) == written
-    changed = ("job", "job_event")
+    changed = ("job", "job_event", "project_use")
     after = _contents(elsewhere)
     for name, rows in before.items():
         assert name in changed or after[name] == rows, name

@@ -15,7 +15,7 @@ from chaos_store.settings import Settings
 from chaos_store.tables import Base, Blob, Checkpoint, Job
 from tests.servers import PostgresServer
 
-JOB_COLUMNS = {"limits", "priority", "deadline"}
+JOB_COLUMNS = {"limits", "priority", "deadline", "claimed_at", "ran_s"}
 PRAGMAS = {"journal_mode": "wal", "foreign_keys": 1, "query_only": 1, "busy_timeout": 15_000}
 
 
@@ -89,6 +89,8 @@ def test_up_down_and_up_again_with_rows_in_every_table(empty: Settings) -> None:
     older = _rows(empty)
     added = {"job": JOB_COLUMNS, "project": {"retention_s"}, "blob_chunk": {"created_at"}}
     added |= {"trained_model": {"licence"}, "trajectory": {"runs", "options"}}
+    added["project"] |= {"quota_bytes", "quota_jobs", "quota_core_hours"}
+    added |= {"api_key": {"scopes", "expires_at", "last_used_at"}}
     added |= {"analysis": {"options_hash", "analyser_version"}, "dataset": {"input_names"}}
     for name in older.keys() - {"job", "alembic_version"}:
         assert older[name] == [_without(row, added.get(name, set())) for row in newest[name]]

@@ -1,0 +1,16 @@
+"""One of everything that a project can have, by the names that the paths of the API give the ids."""
+
+from chaos_store import announcements, keys, webhooks
+from chaos_store.engine import Database
+from tests.api.conftest import Walked
+
+
+def ids_of(database: Database, project_id: str, walked: Walked) -> dict[str, str]:
+    names = ("dataset_id", "analysis_id", "job_id", "model_id", "trajectory_id")
+    with database.write.begin() as session:
+        webhook = webhooks.create(session, project_id=project_id, url="https://example.com/")
+        delivery = announcements.send_test(session, project_id, webhook.id)
+        key, _ = keys.issue(session, project_id, "walked")
+    own = {"artifact_id": walked.figure_id, "webhook_id": webhook.id, "delivery_id": delivery.id}
+    own |= {"project_id": project_id, "key_id": key.id}
+    return {name: getattr(walked, name) for name in names} | own
