@@ -1,22 +1,24 @@
 """`create_app(settings)` makes the service; `uvicorn --factory api.app:create_app` runs it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cache
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from chaos_store import idempotency
 from chaos_store.broker import make_celery
 from chaos_store.engine import open_async_database, open_database
 from chaos_store.settings import Settings
 
 from . import problems
+from .answers import Answers
 from .context import Context
 from .envelope import Envelope
 from .errors import DatabaseUnavailable, InvalidRequest, Unauthorized
+from .idempotency import repeatable
+from .openapi import complete, declaring
 from .routes import (
     analyses,
     archives,
@@ -33,7 +35,6 @@ from .routes import (
     trajectories,
     validations,
 )  # fmt: skip
-from .schemas.problem import Problem
 
 VERSION = "0.1.0"
 PARSERS_AT_ONCE = 2
@@ -60,17 +61,6 @@ RESOURCES = (
 )  # fmt: skip
 
 
-def _with_problem(openapi: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
-    @cache
-    def document() -> dict[str, Any]:
-        made = openapi()
-        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        made["components"]["schemas"] |= problem.pop("$defs", {}) | {"Problem": problem}
-        return made
-
-    return document
-
-
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
@@ -93,20 +83,22 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_lifespan,
         separate_input_output_schemas=False,
     )
-    app.openapi = _with_problem(app.openapi)  # type: ignore[method-assign]
-    app.state.context = Context(
+    app.openapi = complete(app.openapi)  # type: ignore[method-assign]
+    context = app.state.context = Context(
         settings=settings,
         database=open_async_database(settings),
         bulk=open_database(settings),
         celery=make_celery(settings, role="sender"),
         parser_slots=asyncio.Semaphore(PARSERS_AT_ONCE),
     )
+    for database in (context.database, context.bulk):
+        idempotency.follow(database)
+    app.add_middleware(Answers, context=context)
     app.add_middleware(Envelope, max_upload_bytes=settings.max_upload_bytes)
     problems.install(app)
-    private = problems.declared(Unauthorized, InvalidRequest, DatabaseUnavailable)
-    for router in RESOURCES:
-        app.include_router(router, prefix="/v1", responses=private)
+    for router in repeatable(RESOURCES, "/v1"):
+        app.include_router(declaring(router, Unauthorized, InvalidRequest, DatabaseUnavailable), prefix="/v1")
     for router in (service.router, systems.router):
-        app.include_router(router, prefix="/v1", responses=problems.declared(InvalidRequest))
+        app.include_router(declaring(router, InvalidRequest), prefix="/v1")
     app.include_router(service.probes)
     return app

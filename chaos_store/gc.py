@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Select, delete, exists, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from . import commands
+from . import commands, idempotency
 from .engine import Database, now
 from .errors import StoreError
 from .states import FINISHED
@@ -40,6 +40,7 @@ class Collected(NamedTuple):
     bytes: int = 0
     broken_uploads: int = 0
     expired_jobs: int = 0
+    idempotency_keys: int = 0
 
 
 def collect(database: Database, *, grace_s: float) -> Collected:
@@ -56,6 +57,7 @@ def steps(database: Database, *, grace_s: float) -> Iterator[Collected]:
     yield from _expired_jobs(database)
     yield from _unused_blobs(database, grace_s)
     yield from broken_uploads(database, grace_s=grace_s)
+    yield Collected(idempotency_keys=idempotency.forget(database))
 
 
 def broken_uploads(database: Database, *, grace_s: float) -> Iterator[Collected]:

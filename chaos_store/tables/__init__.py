@@ -3,6 +3,7 @@
 from .base import Base, new_id
 from .blobs import Blob, BlobChunk
 from .datasets import AnalysisRow, Dataset
+from .idempotency import IdempotencyKey
 from .jobs import Checkpoint, Job, JobEvent, Lease, Metric
 from .models import Artifact, TrainedModel, Trajectory
 from .projects import ApiKey, Project
@@ -16,6 +17,7 @@ __all__ = [
     "BlobChunk",
     "Checkpoint",
     "Dataset",
+    "IdempotencyKey",
     "Job",
     "JobEvent",
     "Lease",

@@ -20,6 +20,7 @@ from chaos_store import (
     checkpoints,
     copying,
     datasets,
+    idempotency,
     jobs,
     keys,
     leaders,
@@ -58,6 +59,9 @@ def _fill(database: Database) -> tuple[str, str]:
         project = keys.create_project(session, "bücher")
         project.retention_s = 1e9
         keys.issue(session, project.id, "key")
+        repeat = idempotency.Claim(project.id, "key ~", "f" * 64)
+        assert idempotency.take(session, repeat, lock_s=1.0, keep_s=60.0)
+        assert idempotency.keep(session, repeat, idempotency.Answer(201, "text/plain", "/v1/ü", b"\x00\xff"))
         file, weights, run, state = (blobs.put(session, [data]) for data in (BIG, b"weights", b"run", b"state"))
         facts: Any = FACTS | {"series_sha256": file.sha256}
         dataset = datasets.create(session, project_id=project.id, name="d", content=file, facts=facts)
