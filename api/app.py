@@ -1,26 +1,28 @@
 """`create_app(settings)` makes the service; `uvicorn --factory api.app:create_app` runs it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cache
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
+from chaos_store import idempotency
 from chaos_store.broker import make_celery
 from chaos_store.engine import open_async_database, open_database
 from chaos_store.errors import ScopeMissing
 from chaos_store.settings import Settings
 
 from . import problems
+from .answers import Answers
 from .auditing import Auditing
 from .conditional import Conditional
 from .context import Context
 from .envelope import Envelope
 from .errors import DatabaseUnavailable, InvalidRequest, RateLimited, Unauthorized
 from .headers import Protection, allow_origins
+from .idempotency import repeatable
+from .openapi import complete, declaring
 from .routes import (
     analyses,
     archives,
@@ -42,7 +44,6 @@ from .routes import (
     validations,
     webhooks,
 )  # fmt: skip
-from .schemas.problem import Problem
 
 VERSION = "0.1.0"
 PARSERS_AT_ONCE = 2
@@ -73,17 +74,6 @@ RESOURCES = (
 )  # fmt: skip
 
 
-def _with_problem(openapi: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
-    @cache
-    def document() -> dict[str, Any]:
-        made = openapi()
-        problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-        made["components"]["schemas"] |= problem.pop("$defs", {}) | {"Problem": problem}
-        return made
-
-    return document
-
-
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     context: Context = app.state.context
@@ -109,7 +99,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_lifespan,
         separate_input_output_schemas=False,
     )
-    app.openapi = _with_problem(app.openapi)  # type: ignore[method-assign]
+    app.openapi = complete(app.openapi)  # type: ignore[method-assign]
     context = app.state.context = Context(
         settings=settings,
         database=open_async_database(settings),
@@ -117,6 +107,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         celery=make_celery(settings, role="sender"),
         parser_slots=asyncio.Semaphore(PARSERS_AT_ONCE),
     )
+    for database in (context.database, context.bulk):
+        idempotency.follow(database)
+    app.add_middleware(Answers, context=context)
     app.add_middleware(Conditional)
     app.add_middleware(Auditing, ledger=context.ledger)
     if settings.cors_origins:
@@ -124,10 +117,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Protection, pages=frozenset({"/docs", "/redoc", str(app.swagger_ui_oauth2_redirect_url)}))
     app.add_middleware(Envelope, max_upload_bytes=settings.max_upload_bytes)
     problems.install(app)
-    private = problems.declared(Unauthorized, ScopeMissing, RateLimited, InvalidRequest, DatabaseUnavailable)
-    for router in RESOURCES:
-        app.include_router(router, prefix="/v1", responses=private)
+    private = (Unauthorized, ScopeMissing, RateLimited, InvalidRequest, DatabaseUnavailable)
+    for router in repeatable(RESOURCES, "/v1"):
+        app.include_router(declaring(router, *private), prefix="/v1")
     for router in (service.router, systems.router):
-        app.include_router(router, prefix="/v1", responses=problems.declared(InvalidRequest))
+        app.include_router(declaring(router, InvalidRequest), prefix="/v1")
     app.include_router(service.probes)
     return app

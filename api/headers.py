@@ -27,7 +27,7 @@ INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
 SHOWN = [
-    "Content-Disposition", "Content-Range", "ETag", "Location", "RateLimit", "RateLimit-Policy", "Repr-Digest",
+    "Content-Disposition", "Content-Range", "ETag", "Idempotency-Replayed", "Location", "RateLimit", "RateLimit-Policy", "Repr-Digest",
     "Retry-After", "X-Request-Id",
 ]  # fmt: skip
 

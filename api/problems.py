@@ -22,6 +22,7 @@ from .violations import explain
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S: dict[type[core.ChaosError], int] = {
     http.DatabaseUnavailable: 2,
+    store.IdempotencyInProgress: 2,
     store.QueueFull: 5,
     store.StorageFull: 30,
     store.QuotaJobs: 30,
@@ -107,6 +108,9 @@ STATUS: dict[type[core.ChaosError], int] = {
     store.KeyOutlives: 403,
     store.LastAdminKey: 409,
     store.BackupRefused: 409,
+    store.IdempotencyKeyReused: 422,
+    store.IdempotencyInProgress: 409,
+    store.IdempotencyAnswerLost: 409,
     store.UploadCancelled: 409,
     http.ApiError: 400,
     http.BadRequest: 400,
@@ -201,6 +205,18 @@ def _declaration(members: Sequence[type[core.ChaosError]]) -> dict[str, Any]:
         "description": "; ".join(f"`{kind.code}`: {kind.title}" for kind in members),
         "content": {MEDIA_TYPE: {"schema": schema}},
     }
+
+
+def joined(*given: Mapping[int | str, dict[str, Any]]) -> dict[int | str, dict[str, Any]]:
+    """Declarations together; where two name problems of one status, each problem once."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for status, one in ((status, one) for part in given for status, one in part.items()):
+        known = found.get(status, {})
+        if MEDIA_TYPE in known.get("content", {}) and MEDIA_TYPE in one.get("content", {}):
+            named = dict.fromkeys(f"{known['description']}; {one['description']}".split("; "))
+            one = known | one | {"description": "; ".join(named), "content": known["content"] | one["content"]}
+        found[status] = one
+    return found
 
 
 def from_chaos(request: Request, error: Exception) -> Response:

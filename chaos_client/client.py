@@ -3,6 +3,7 @@
 import json
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +41,11 @@ def _refuse(answer: httpx.Response) -> None:
     except ValueError:
         problem = {"title": answer.reason_phrase, "detail": answer.text[:300]}
     raise Problem(answer.status_code, problem)
+
+
+def _asks_to_come_again(answer: httpx.Response) -> bool:
+    """409 with a time: the first sending of the same request is still being worked on."""
+    return answer.status_code == 503 or (answer.status_code == 409 and "retry-after" in answer.headers)
 
 
 class Client:
@@ -93,7 +99,7 @@ class Client:
 
     def validate(self, dataset_id: str, spec: Json | None = None, **extra: Any) -> Json:
         """What the job would be and take; nothing is queued. The series must have been analysed."""
-        return self._post("/v1/jobs:validate", {"dataset_id": dataset_id, "spec": spec or {}, **extra})
+        return self._ask("/v1/jobs:validate", {"dataset_id": dataset_id, "spec": spec or {}, **extra})
 
     def clone(self, job_id: str, **changes: Any) -> Json:
         """A job like this one; `spec` is a merge patch, and seed, labels, limits, priority, deadline may differ."""
@@ -123,14 +129,11 @@ class Client:
 
     def generate(self, model_id: str, steps: int, **words: Any) -> Json:
         """Lets a model run by itself; `words`: starts, members, spread, seed, inputs. Download the link `content`."""
-        made: Json = self._send("POST", f"/v1/models/{model_id}/trajectories", json={"steps": steps, **words}).json()
-        return made
+        return self._post(f"/v1/models/{model_id}/trajectories", {"steps": steps, **words})
 
     def forecast(self, model_id: str, context: list[list[float]], horizon: int, **words: Any) -> Json:
         """What comes after the last rows, oldest first; `words`: inputs, time."""
-        body = {"context": context, "horizon": horizon, **words}
-        told: Json = self._send("POST", f"/v1/models/{model_id}/forecast", json=body).json()
-        return told
+        return self._ask(f"/v1/models/{model_id}/forecast", {"context": context, "horizon": horizon, **words})
 
     def describe(self, model_id: str, **words: str | None) -> Json:
         """Gives a model another `name` or a `licence`."""
@@ -166,6 +169,11 @@ class Client:
         job: Json = self._send("POST", f"/v1/jobs/{job_id}/{name}", **({"json": body} if body else {})).json()
         return job
 
+    def _ask(self, path: str, body: Json) -> Json:
+        """A POST that makes nothing: it may be repeated without a key."""
+        document: Json = self._send("POST", path, json=body, headers={}).json()
+        return document
+
     def _post(self, path: str, body: Json) -> Json:
         document: Json = self._send("POST", path, json=body).json()
         return document
@@ -180,9 +188,11 @@ class Client:
                 return document
 
     def _send(self, method: str, path: str, **content: Any) -> httpx.Response:
-        answer = (
-            self._retrying(method, path, content) if method == "GET" else self._http.request(method, path, **content)
-        )
+        """Repeats what may be repeated: a GET, and a POST under the key that it was first sent with."""
+        if method == "POST":
+            content.setdefault("headers", {"Idempotency-Key": str(uuid.uuid4())})
+        repeatable = method in ("GET", "POST")
+        answer = self._retrying(method, path, content) if repeatable else self._http.request(method, path, **content)
         _refuse(answer)
         return answer
 
@@ -195,7 +205,7 @@ class Client:
                 if last:
                     raise
             else:
-                if answer.status_code != 503 or last:
+                if last or not _asks_to_come_again(answer):
                     return answer
             time.sleep(min(5.0, 0.1 * 2**attempt))
         raise AssertionError("unreachable")

@@ -20,6 +20,7 @@ StoreError
 ├── ScopeMissing     the key may not do this
 ├── KeyOutlives      a key may not make another that lives longer
 ├── LastAdminKey     nobody could look after the project any more
+├── IdempotencyKeyReused, IdempotencyInProgress, IdempotencyAnswerLost  a request that came before
 └── BackupRefused    a file that is no backup, or a database that is not empty
 """
 
@@ -31,6 +32,9 @@ __all__ = [
     "BlobCorrupt",
     "DatasetInUse",
     "DatasetNotReady",
+    "IdempotencyAnswerLost",
+    "IdempotencyInProgress",
+    "IdempotencyKeyReused",
     "KeyOutlives",
     "LastAdminKey",
     "LeaseLost",
@@ -306,3 +310,27 @@ class BackupRefused(StoreError):
     code = "backup_refused"
     title = "The backup cannot be restored"
     remedy = "Give a file that `chaos admin backup` wrote, and a database without rows."
+
+
+class IdempotencyKeyReused(StoreError):
+    """The key came before with another request."""
+
+    code = "idempotency_key_reused"
+    title = "The Idempotency-Key belongs to another request"
+    remedy = "Send a new key with each new request, and the same key only with the very same request."
+
+
+class IdempotencyInProgress(StoreError):
+    """The first request with this key is still being worked on."""
+
+    code = "idempotency_in_progress"
+    title = "The same request is still being worked on"
+    remedy = "Send it again with the same key after the seconds in Retry-After: it is never done twice."
+
+
+class IdempotencyAnswerLost(StoreError):
+    """What was asked was done, but its answer cannot be given again; field `made`."""
+
+    code = "idempotency_answer_lost"
+    title = "The request was carried out, but its answer is gone"
+    remedy = "Look at what it made (`made`: noun and id); to do it once more, send it with a new key."

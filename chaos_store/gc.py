@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Select, delete, exists, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from . import commands, deliveries
+from . import commands, deliveries, idempotency
 from .capacity import USERS
 from .engine import Database, now
 from .errors import StoreError
@@ -35,6 +35,7 @@ class Collected(NamedTuple):
     broken_uploads: int = 0
     expired_jobs: int = 0
     deliveries: int = 0
+    idempotency_keys: int = 0
 
 
 def collect(database: Database, *, grace_s: float, deliveries_s: float = math.inf) -> Collected:
@@ -52,6 +53,7 @@ def steps(database: Database, *, grace_s: float, deliveries_s: float = math.inf)
     yield from _expired_jobs(database)
     yield from _unused_blobs(database, grace_s)
     yield from broken_uploads(database, grace_s=grace_s)
+    yield Collected(idempotency_keys=idempotency.forget(database))
 
 
 def broken_uploads(database: Database, *, grace_s: float) -> Iterator[Collected]:

@@ -117,6 +117,9 @@ class Settings(BaseSettings):
     )
     max_file_header_bytes: PositiveInt = Field(READER.max_file_header_bytes, description="longest header of a file")
     max_wait_s: PositiveFloat = Field(30.0, description="longest ?wait= of a request")
+    idempotency_keep_s: PositiveFloat = Field(86_400.0, description="an Idempotency-Key is kept so long")
+    idempotency_wait_s: PositiveFloat = Field(30.0, description="a repeat waits so long for the first request")
+    idempotency_lock_s: PositiveFloat = Field(10.0, description="a request that died frees its key after so long")
 
     rate_limit: Rate | None = Field(None, description="requests of one key, as `600/minute`; empty: no limit")
     project_rate_limit: Rate | None = Field(None, description="requests of all keys of a project; empty: no limit")

@@ -18,6 +18,7 @@ class Limits(BaseModel):
     max_nesting_depth: int = Field(description="most levels of lists or groups in a file")
     max_file_header_bytes: int = Field(description="longest header of a file")
     max_wait_s: float
+    idempotency_keep_s: float = Field(description="an Idempotency-Key and its answer are kept so long")
     max_page: int
     max_run_steps: int = Field(description="steps of POST /v1/models/{id}/trajectories")
     max_run_numbers: int = Field(description="runs * steps * (channels + latent state) of the same")

@@ -4,6 +4,7 @@ from .audit import AuditEvent
 from .base import Base, new_id
 from .blobs import Blob, BlobChunk
 from .datasets import AnalysisRow, Dataset
+from .idempotency import IdempotencyKey
 from .jobs import Checkpoint, Job, JobEvent, Lease, Metric
 from .models import Artifact, TrainedModel, Trajectory
 from .projects import ApiKey, Project, ProjectUse
@@ -21,6 +22,7 @@ __all__ = [
     "Checkpoint",
     "Dataset",
     "Delivery",
+    "IdempotencyKey",
     "Job",
     "JobEvent",
     "Lease",

@@ -22,6 +22,7 @@ from chaos_store import (
     copying,
     datasets,
     deliveries,
+    idempotency,
     jobs,
     keys,
     leaders,
@@ -62,6 +63,9 @@ def _fill(database: Database) -> tuple[str, str]:
         project.retention_s = 1e9
         key, _ = keys.issue(session, project.id, "key", scopes=["read"], expires_at=2e9)
         session.add(AuditEvent(key_id=key.id, request_id="r", method="POST", route="/v1/jobs", status=403))
+        repeat = idempotency.Claim(project.id, "key ~", "f" * 64)
+        assert idempotency.take(session, repeat, lock_s=1.0, keep_s=60.0)
+        assert idempotency.keep(session, repeat, idempotency.Answer(201, "text/plain", "/v1/ü", b"\x00\xff"))
         file, weights, run, state = (blobs.put(session, [data]) for data in (BIG, b"weights", b"run", b"state"))
         facts: Any = FACTS | {"series_sha256": file.sha256}
         dataset = datasets.create(session, project_id=project.id, name="d", content=file, facts=facts)
