@@ -17,6 +17,8 @@ from . import problems
 from .context import Context
 from .envelope import Envelope
 from .errors import DatabaseUnavailable, InvalidRequest, Unauthorized
+from .instruments import Instruments
+from .observing import Observing
 from .routes import (
     analyses,
     archives,
@@ -25,6 +27,7 @@ from .routes import (
     commands,
     datasets,
     jobs,
+    logs,
     metrics,
     models,
     runs,
@@ -32,10 +35,12 @@ from .routes import (
     systems,
     trajectories,
     validations,
+    workers,
 )  # fmt: skip
 from .schemas.problem import Problem
 
 VERSION = "0.1.0"
+PREFIX = "/v1"
 PARSERS_AT_ONCE = 2
 DESCRIPTION = """
 Learns chaotic dynamics from time series: upload a recording, get its Lyapunov exponent and forcing interval, train a
@@ -55,8 +60,9 @@ TAGS = [
     {"name": "service", "description": "health, limits, kinds, errors"},
 ]
 RESOURCES = (
-    datasets.router, systems.datasets, analyses.router, jobs.router, metrics.router, baselines.router, commands.router,
-    validations.router, archives.router, models.router, runs.router, trajectories.router, artifacts.router,
+    datasets.router, systems.datasets, analyses.router, jobs.router, logs.router, metrics.router, baselines.router,
+    commands.router, validations.router, archives.router, models.router, runs.router, trajectories.router,
+    artifacts.router, workers.router,
 )  # fmt: skip
 
 
@@ -76,6 +82,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     context: Context = app.state.context
     context.stopping.set()
+    await app.state.instruments.close()
     await context.watch.close()
     context.celery.close()
     context.bulk.dispose()
@@ -101,12 +108,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         celery=make_celery(settings, role="sender"),
         parser_slots=asyncio.Semaphore(PARSERS_AT_ONCE),
     )
+    app.state.instruments = Instruments.of(app.state.context, VERSION)
     app.add_middleware(Envelope, max_upload_bytes=settings.max_upload_bytes)
+    app.add_middleware(Observing, meters=app.state.instruments.meters, prefix=PREFIX)
     problems.install(app)
     private = problems.declared(Unauthorized, InvalidRequest, DatabaseUnavailable)
     for router in RESOURCES:
-        app.include_router(router, prefix="/v1", responses=private)
+        app.include_router(router, prefix=PREFIX, responses=private)
     for router in (service.router, systems.router):
-        app.include_router(router, prefix="/v1", responses=problems.declared(InvalidRequest))
+        app.include_router(router, prefix=PREFIX, responses=problems.declared(InvalidRequest))
     app.include_router(service.probes)
     return app

@@ -6,7 +6,7 @@ from fastapi import Depends, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from chaos_store import keys
+from chaos_store import keys, logs
 from chaos_store.paging import Place
 
 from .context import Caller, Context
@@ -32,13 +32,18 @@ async def authenticate(
         raise Unauthorized("the request carries no key")
     known = context.keys.get(given.credentials)
     if known is not None:
-        return known
+        return _noted(known)
     async with context.read() as session:
         key = await session.scalar(keys.find(given.credentials))
     if key is None:
         raise Unauthorized("the key is not known, or was revoked")
     caller = Caller(key.project_id, key.id)
     context.keys.put(given.credentials, caller)
+    return _noted(caller)
+
+
+def _noted(caller: Caller) -> Caller:
+    logs.bind(key_id=caller.key_id, project_id=caller.project_id)
     return caller
 
 

@@ -130,7 +130,7 @@ def open_async_database(settings: Settings) -> AsyncDatabase:
 def migration_engine(settings: Settings) -> Engine:
     """One connection at a time, without foreign keys: SQLite alters a table by copying it."""
     url = _url(settings, asynchronous=False)
-    engine = create_engine(url, poolclass=NullPool, json_serializer=to_json)
+    engine = create_engine(url, poolclass=NullPool, json_serializer=to_json, hide_parameters=True)
     if url.get_backend_name() == "sqlite":
         _tune_sqlite(engine, writes=True, foreign_keys=False)
     return engine
@@ -149,7 +149,8 @@ def _url(settings: Settings, *, asynchronous: bool) -> URL:
 
 
 def _options(url: URL) -> dict[str, Any]:
-    return {"json_serializer": to_json, "pool_pre_ping": url.get_backend_name() == "postgresql"}
+    postgres = url.get_backend_name() == "postgresql"
+    return {"json_serializer": to_json, "pool_pre_ping": postgres, "hide_parameters": True}
 
 
 def _tune_sqlite(engine: Engine, *, writes: bool, foreign_keys: bool = True) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from chaos_core.errors import DeadlinePassed
 
+from . import logs
 from .engine import insert_for, now
 from .errors import DatasetNotReady, NotFound, PlanFrozen, QueueFull, WorkerLost
 from .paging import Place, window
@@ -111,6 +112,7 @@ def create(
         deadline=deadline,
         max_attempts=max_attempts,
         woken_at=now(),
+        request_id=logs.bound("request_id"),
     )
     session.add(job)
     session.flush()
