@@ -11,6 +11,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from chaos_store import logs
 from chaos_store.settings import Settings
 
 from .app import create_app
@@ -65,11 +66,12 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 
 def main() -> None:
     settings = Settings()
+    logs.set_up(settings)
     arguments = _arguments(settings)
     listening = _socket(arguments)
     app = create_app(settings)
     config = uvicorn.Config(
-        app, log_level="info", access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S,
+        app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE_S,
         proxy_headers=settings.trusted_proxies is not None, forwarded_allow_ips=settings.trusted_proxies,
     )  # fmt: skip
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -22,6 +22,8 @@ from .envelope import Envelope
 from .errors import DatabaseUnavailable, InvalidRequest, RateLimited, Unauthorized
 from .headers import Protection, allow_origins
 from .idempotency import repeatable
+from .instruments import Instruments
+from .observing import Observing
 from .openapi import complete, declaring
 from .routes import (
     analyses,
@@ -33,6 +35,7 @@ from .routes import (
     datasets,
     jobs,
     keys,
+    logs,
     metrics,
     models,
     projects,
@@ -43,9 +46,11 @@ from .routes import (
     usage,
     validations,
     webhooks,
+    workers,
 )  # fmt: skip
 
 VERSION = "0.1.0"
+PREFIX = "/v1"
 PARSERS_AT_ONCE = 2
 DESCRIPTION = """
 Learns chaotic dynamics from time series: upload a recording, get its Lyapunov exponent and forcing interval, train a
@@ -67,10 +72,10 @@ TAGS = [
     {"name": "service", "description": "health, limits, kinds, errors"},
 ]
 RESOURCES = (
-    jobs.router, datasets.router, systems.datasets, analyses.router, metrics.router, baselines.router, commands.router,
-    validations.router, archives.router, models.router, runs.router, trajectories.router, artifacts.router,
-    webhooks.router, webhooks.log,
-    keys.router, projects.router, usage.router, audit.router,
+    jobs.router, datasets.router, systems.datasets, analyses.router, logs.router, metrics.router, baselines.router,
+    commands.router, validations.router, archives.router, models.router, runs.router, trajectories.router,
+    artifacts.router, webhooks.router, webhooks.log, workers.router, keys.router, projects.router, usage.router,
+    audit.router,
 )  # fmt: skip
 
 
@@ -80,6 +85,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     context.ledger.start()
     yield
     context.stopping.set()
+    await app.state.instruments.close()
     await context.watch.close()
     await asyncio.to_thread(context.ledger.close)
     await context.rates.close()
@@ -115,12 +121,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings.cors_origins:
         allow_origins(app, settings.cors_origins)
     app.add_middleware(Protection, pages=frozenset({"/docs", "/redoc", str(app.swagger_ui_oauth2_redirect_url)}))
+    app.state.instruments = Instruments.of(context, VERSION)
     app.add_middleware(Envelope, max_upload_bytes=settings.max_upload_bytes)
+    app.add_middleware(Observing, meters=app.state.instruments.meters, prefix=PREFIX)
     problems.install(app)
     private = (Unauthorized, ScopeMissing, RateLimited, InvalidRequest, DatabaseUnavailable)
-    for router in repeatable(RESOURCES, "/v1"):
-        app.include_router(declaring(router, *private), prefix="/v1")
+    for router in repeatable(RESOURCES, PREFIX):
+        app.include_router(declaring(router, *private), prefix=PREFIX)
     for router in (service.router, systems.router):
-        app.include_router(declaring(router, InvalidRequest), prefix="/v1")
+        app.include_router(declaring(router, InvalidRequest), prefix=PREFIX)
     app.include_router(service.probes)
     return app

@@ -8,7 +8,7 @@ from fastapi import Depends, Query, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from pydantic import BaseModel, ConfigDict, Field
 
-from chaos_store import keys
+from chaos_store import keys, logs
 from chaos_store.errors import ScopeMissing
 from chaos_store.paging import Place
 from chaos_store.scopes import Scope
@@ -40,6 +40,7 @@ async def authenticate(
 ) -> Caller:
     """Who asks, and whether the key may: reading wants `read`, anything else `write`, and some routes say otherwise."""
     caller = await _identified(request, context, given)
+    logs.bind(key_id=caller.key_id, project_id=caller.project_id)
     by_method = Scope.read if request.method in SAFE else Scope.write
     for scope in wanted.scopes or [by_method]:
         if scope not in caller.scopes:

@@ -6,6 +6,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chaos_store import logs
 from chaos_store.tables import new_id
 
 MAX_JSON_BYTES = 1024 * 1024
@@ -25,6 +26,7 @@ class Envelope:
         headers = Headers(scope=scope)
         request_id = _request_id(headers.get("x-request-id", ""))
         scope.setdefault("state", {})["request_id"] = request_id
+        logs.bind(request_id=request_id)
         scope["path"] = scope["path"].replace("\x00", "\ufffd")
 
         async def send_with_id(message: Message) -> None:

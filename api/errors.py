@@ -99,6 +99,14 @@ class AnalysisMissing(ApiError):
     remedy = "Analyse it first (POST /v1/analyses) and wait for the result, or post the job, which analyses by itself."
 
 
+class MetricsPrivate(ApiError):
+    code = "metrics_private"
+    title = "The metrics are not for everybody"
+    remedy = (
+        "Ask from the machine of the API and past any proxy, or set CHAOS_METRICS_TOKEN and send it as bearer token."
+    )
+
+
 class DatabaseUnavailable(ApiError):
     code = "database_unavailable"
     title = "The database cannot be reached now"

@@ -27,8 +27,8 @@ INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 
 SHOWN = [
-    "Content-Disposition", "Content-Range", "ETag", "Idempotency-Replayed", "Location", "RateLimit", "RateLimit-Policy", "Repr-Digest",
-    "Retry-After", "X-Request-Id",
+    "Content-Disposition", "Content-Range", "ETag", "Idempotency-Replayed", "Location", "RateLimit",
+    "RateLimit-Policy", "Repr-Digest", "Retry-After", "X-Request-Id",
 ]  # fmt: skip
 
 

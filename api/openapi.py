@@ -35,6 +35,9 @@ EXAMPLES: Json = {
     "webhook_id": f"whk_{TAIL}",
     "delivery_id": f"whd_{TAIL}",
     "key_id": f"key_{TAIL}",
+    "request_id": f"req_{TAIL}",
+    "resource_id": f"job_{TAIL}",
+    "method": "POST",
     "project_id": f"prj_{TAIL}",
     "If-Match": '"0f1c4a7b8a11be3d7d5a2f0e5b0c4c39"',
 }

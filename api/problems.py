@@ -13,6 +13,7 @@ from chaos_core import errors as core
 from chaos_core.readers import refusals as files
 from chaos_store import errors as store
 from chaos_store.capacity import is_full
+from chaos_store.redaction import redact
 
 from . import errors as http
 from .headers import PROTECTION
@@ -128,6 +129,7 @@ STATUS: dict[type[core.ChaosError], int] = {
     http.RangeNotSatisfiable: 416,
     http.ConversionTooLarge: 422,
     http.InvalidRequest: 422,
+    http.MetricsPrivate: 403,
     http.InternalError: 500,
     http.DatabaseUnavailable: 503,
 }
@@ -186,7 +188,7 @@ def respond(request: Request, error: core.ChaosError, headers: Mapping[str, str]
     }
     for name, value in error.fields.items():
         document[f"current_{name}" if name in document else name] = value
-    body = pydantic_core.to_json(document, inf_nan_mode="null", fallback=str)
+    body = redact(pydantic_core.to_json(document, inf_nan_mode="null", fallback=str).decode())
     request.state.code = error.code
     own = PROTECTION | {"X-Request-Id": request.state.request_id} | _headers(status, error)
     return Response(body, status, own | dict(headers or {}), MEDIA_TYPE)

@@ -2,7 +2,7 @@ from typing import Any
 
 from fastapi import BackgroundTasks, Response
 
-from chaos_store import broker, jobs
+from chaos_store import broker, jobs, logs
 
 from .context import Caller, Context
 from .schemas.jobs import JobOut
@@ -20,6 +20,7 @@ async def queue_job(
             **words,
         )
         made = JobOut.of(job, None)
+    logs.bind(job_id=job.id)
     background.add_task(broker.wake, context.celery, job.id, job.kind)
     response.headers["Location"] = made.links.self
     return made

@@ -1,40 +1,56 @@
+"""Whether database, migrations and broker answer, told in bounded time also where they hang."""
+
 import asyncio
+from typing import NamedTuple
 
-from celery import Celery
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from chaos_store import migrate
+from chaos_store import migrate, workers
 from chaos_store.broker import reachable
 
+from .bounded import Bounded
 from .context import Context
 from .errors import DatabaseUnavailable
 
-TIMEOUT_S = 4.0
+TIMEOUT_S = 2.0
+SILENT = "does not answer"
 
 
-async def check(context: Context) -> dict[str, str]:
-    (database, migrations), broker = await asyncio.gather(_database(context), _broker(context.celery))
-    return {"database": database, "migrations": migrations, "broker": broker}
+class Readiness(NamedTuple):
+    """`workers` are those alive, None where nobody knows."""
+
+    checks: dict[str, str]
+    workers: int | None
 
 
-async def _database(context: Context) -> tuple[str, str]:
-    try:
-        async with asyncio.timeout(TIMEOUT_S), context.read() as session:
-            await session.execute(text("SELECT 1"))
-            return "ok", await _migrations(session)
-    except (DatabaseUnavailable, TimeoutError):
-        return "does not answer", "unknown"
+class Prober:
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._database = Bounded(self._ask_database, TIMEOUT_S)
+        self._broker = Bounded(self._ask_broker, TIMEOUT_S)
 
+    async def check(self) -> Readiness:
+        (database, migrations, alive), broker = await asyncio.gather(self._database_state(), self._broker_state())
+        return Readiness({"database": database, "migrations": migrations, "broker": broker}, alive)
 
-async def _migrations(session: AsyncSession) -> str:
-    behind = await session.run_sync(lambda plain: migrate.pending(plain.connection()))
-    return "pending: run `python -m chaos_store migrate`" if behind else "ok"
+    async def close(self) -> None:
+        await asyncio.gather(self._database.close(), self._broker.close())
 
+    async def _database_state(self) -> tuple[str, str, int | None]:
+        try:
+            return "ok", *await self._database.ask()
+        except (DatabaseUnavailable, TimeoutError):
+            return SILENT, "unknown", None
 
-async def _broker(celery: Celery) -> str:
-    try:
-        async with asyncio.timeout(TIMEOUT_S):
-            return "ok" if await asyncio.to_thread(reachable, celery) else "does not answer"
-    except TimeoutError:
-        return "does not answer"
+    async def _broker_state(self) -> str:
+        try:
+            return "ok" if await self._broker.ask() else SILENT
+        except TimeoutError:
+            return SILENT
+
+    async def _ask_database(self) -> tuple[str, int | None]:
+        async with self._context.read() as session:
+            if await session.run_sync(lambda plain: migrate.pending(plain.connection())):
+                return "pending: run `python -m chaos_store migrate`", None
+            return "ok", await session.scalar(workers.count_alive(self._context.settings.lease_s))
+
+    async def _ask_broker(self) -> bool:
+        return await asyncio.to_thread(reachable, self._context.celery)

@@ -20,7 +20,7 @@ from chaos_core.spec import Device, Plan
 from chaos_core.typing import Floats, Ints, NumpyParams
 from chaos_core.windows import Rows
 
-__all__ = ["Batch", "DataSlopes", "Engine", "NativeEngine", "make_engine", "why_torch"]
+__all__ = ["Batch", "DataSlopes", "Engine", "NativeEngine", "has_cuda_driver", "make_engine", "why_torch"]
 
 Array = npt.NDArray[Any]
 DataSlopes: TypeAlias = Callable[[], tuple[Floats, Floats]]
@@ -152,9 +152,14 @@ def why_torch(plan: Plan) -> str | None:
 
 
 def _may_be_cuda(asked: Device) -> bool:
+    return has_cuda_driver() if asked is Device.AUTO else asked is Device.CUDA
+
+
+def has_cuda_driver() -> bool:
+    """Whether the driver's library can be loaded: without it there is no GPU, with it there may be one."""
     driver = CUDA_DRIVERS.get(sys.platform)
-    if asked is not Device.AUTO or driver is None:
-        return asked is Device.CUDA
+    if driver is None:
+        return False
     try:
         ctypes.CDLL(driver)
     except OSError:

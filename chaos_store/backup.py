@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, make_url, text, update
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, inspect, make_url, text, update
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from . import jobs, migrate
@@ -20,6 +20,7 @@ from .tables import Job
 
 __all__ = ["backup", "backup_before_upgrade", "restore"]
 
+NUMBERED = ("job_event", "job_log")
 MARK = "CREATE TABLE chaos_backup (name TEXT PRIMARY KEY, rows INTEGER NOT NULL)"
 
 
@@ -185,8 +186,10 @@ def _keep_others_out(target: Connection) -> None:
 def _settle(target: Connection) -> None:
     """Numbers go on where they ended, and no row refers to one that is not there."""
     if target.dialect.name == "postgresql":
-        sequence = "pg_get_serial_sequence('job_event', 'seq')"
-        target.execute(text(f"SELECT setval({sequence}, max(seq)) FROM job_event HAVING max(seq) IS NOT NULL"))
+        there = set(inspect(target).get_table_names())
+        for table in (name for name in NUMBERED if name in there):
+            sequence = f"pg_get_serial_sequence('{table}', 'seq')"
+            target.execute(text(f"SELECT setval({sequence}, max(seq)) FROM {table} HAVING max(seq) IS NOT NULL"))
         return
     broken = target.execute(text("PRAGMA foreign_key_check")).first()
     if broken is not None:

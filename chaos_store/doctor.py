@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from chaos_core import native
 
-from . import broker, integrity, migrate, processes
+from . import broker, integrity, migrate, processes, workers
 from .engine import Database, now, open_database
 from .settings import Settings
 from .states import LIVE, State
@@ -112,6 +112,7 @@ def _look_at_database(settings: Settings, *, deep: bool) -> Iterator[Finding]:
         if form.ok:
             with database.read() as session:
                 yield _stuck(session)
+                yield _workers(session, settings)
             if deep:
                 yield from _bytes(database)
     except SQLAlchemyError as error:
@@ -146,6 +147,15 @@ def _stuck(session: Session) -> Finding:
     named = ", ".join(found[:NAMED]) + (f" and {len(found) - NAMED} more" if len(found) > NAMED else "")
     remedy = "Start a worker, which takes back what is lost and announces what waits; restart one that is deaf."
     return Finding("jobs", False, f"nobody looks after {named}", remedy)
+
+
+def _workers(session: Session, settings: Settings) -> Finding:
+    """None at all is in order where nothing runs; one that fell silent is not."""
+    seen = session.execute(workers.listed(settings.lease_s)).all()
+    silent = [worker.name for worker, alive in seen if not alive]
+    detail = f"{len(seen) - len(silent)} alive" + (f", silent: {', '.join(silent[:NAMED])}" if silent else "")
+    remedy = "Look for it on its machine; a row without a worker goes by itself." if silent else ""
+    return Finding("workers", not silent, detail, remedy)
 
 
 def _lapsed() -> Select[str]:

@@ -132,7 +132,7 @@ def open_async_database(settings: Settings) -> AsyncDatabase:
 def migration_engine(settings: Settings) -> Engine:
     """One connection at a time, without foreign keys: SQLite alters a table by copying it."""
     url = _url(settings, asynchronous=False)
-    engine = create_engine(url, poolclass=NullPool, json_serializer=to_json)
+    engine = create_engine(url, poolclass=NullPool, json_serializer=to_json, hide_parameters=True)
     if url.get_backend_name() == "sqlite":
         _tune_sqlite(engine, writes=True, foreign_keys=False)
     return engine

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from chaos_core.errors import DeadlinePassed
 
-from . import capacity
+from . import capacity, logs
 from .engine import insert_for, now
 from .errors import DatasetNotReady, NotFound, PlanFrozen, QueueFull, WorkerLost
 from .paging import Place, window
@@ -113,6 +113,7 @@ def create(
         deadline=deadline,
         max_attempts=max_attempts,
         woken_at=now(),
+        request_id=logs.bound("request_id"),
     )
     session.add(job)
     session.flush()

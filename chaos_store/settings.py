@@ -63,7 +63,7 @@ def _with_password(url: str, password: SecretStr | None) -> str:
 class Settings(BaseSettings):
     """Laptop defaults; each field is the environment variable CHAOS_<NAME>, or the file chaos_<name> of secrets."""
 
-    model_config = SettingsConfigDict(env_prefix="CHAOS_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="CHAOS_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     data_dir: Folder = Field(Path("data"), validate_default=True, description="folder of database, broker and scratch")
     database_password: SecretStr | None = Field(None, description="put into a database URL that has none")
@@ -161,6 +161,15 @@ class Settings(BaseSettings):
         description="networks that webhooks may reach though they are not public, e.g. 10.1.0.0/16,fd00:7::/64",
     )
     webhook_ca_file: Path | None = Field(None, description="further authorities trusted for receivers, as PEM")
+
+    log_format: Literal["json", "text"] = Field("json", description="a line of JSON for each event, or text to read")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level that is logged")
+    job_log_lines: PositiveInt = Field(5000, description="newest lines kept in the log of one job")
+    job_log_bytes: PositiveInt = Field(MIB, description="bytes kept in the log of one job")
+    metrics_token: SecretStr | None = Field(
+        None, description="`GET /metrics` wants it as bearer token; empty: only this machine may ask"
+    )
+    metrics_s: PositiveFloat = Field(10.0, description="metrics read from the database are at most this old")
 
     def reader_limits(self) -> dict[str, int]:
         """What one reading process may use, in the words of its request."""

@@ -34,6 +34,7 @@ class Claim:
     checkpoint_update: int | None
     limits: dict[str, Any]
     deadline: float | None = None
+    request_id: str | None = None
 
 
 def transition(session: Session, event: Event, *conditions: ColumnElement[bool], **values: Any) -> Sequence[Job]:

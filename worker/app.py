@@ -10,9 +10,9 @@ from typing import Any
 from uuid import uuid4
 
 import psutil
-from celery.signals import worker_shutting_down
+from celery.signals import setup_logging, worker_shutting_down
 
-from chaos_store import jobs
+from chaos_store import jobs, logs, workers
 from chaos_store.blobs import DatabaseBlobs
 from chaos_store.broker import LIGHT_QUEUE, TRAIN_QUEUE, make_celery
 from chaos_store.engine import Database, open_database
@@ -22,6 +22,7 @@ from . import tasks
 from .collector import Collector
 from .journal import TROUBLE, Journal
 from .poller import Poller
+from .presence import Presence
 from .reaper import Reaper
 from .sending.sender import Sender
 from .slots import Slots
@@ -56,6 +57,7 @@ class Worker:
         self.reaper = Reaper(self.database, make_celery(settings, role="sender"), settings, self.name)
         self.collector = Collector(self.database, settings, self.name)
         self.sender = Sender(self.database, settings)
+        self.presence = Presence(self.database, settings, self.slots, self.name)
         tasks.bind(self.celery, self.run_job)
 
     def run_job(self, job_id: str, kind: str) -> None:
@@ -63,7 +65,8 @@ class Worker:
         if self.stopping.is_set() or not self.slots.take(kind):
             return
         try:
-            in_order = self._survive(job_id, kind)
+            with logs.binding(job_id=job_id):
+                in_order = self._survive(job_id, kind)
         finally:
             self.slots.give_back(kind)
             self.sender.poke()
@@ -75,9 +78,9 @@ class Worker:
         try:
             self._claim_and_run(job_id, kind)
         except TROUBLE as error:
-            log.warning("%s: %s", job_id, error)
+            log.warning("%s", error)
         except Exception:
-            log.exception("%s: the attempt ended in disorder", job_id)
+            log.exception("the attempt ended in disorder")
         else:
             return True
         return False
@@ -88,9 +91,13 @@ class Worker:
         if claim is None:
             return
         self.sender.poke()
-        log.info("%s: attempt %d of a %s job", job_id, claim.attempt, claim.kind)
+        facts = {"project_id": claim.project_id, "attempt": claim.attempt, "request_id": claim.request_id}
+        with logs.binding(**facts):
+            self._run(claim, kind)
+
+    def _run(self, claim: jobs.Claim, kind: str) -> None:
         journal = Journal(self.database, claim, self.settings.lease_s)
-        folder = self.scratch / f"{job_id}-{claim.fence}"
+        folder = self.scratch / f"{claim.job_id}-{claim.fence}"
         runner = self.spares.take(kind)
         self.poller.poke()
         try:
@@ -102,6 +109,7 @@ class Worker:
         """Jobs of dead workers of this host need not wait for the end of their leases."""
         with self.database.write.begin() as session:
             lost = jobs.abandon(session, _prefix(), self._may_live)
+            workers.forget_dead(session, _prefix(), self._may_live)
         if lost:
             log.warning("taken back from dead workers: %s", ", ".join(lost))
 
@@ -112,7 +120,10 @@ class Worker:
         return int(pid) != os.getpid() and _runs(int(pid))
 
     def start(self) -> None:
+        slots = f"{self.slots.training} trainings and {self.slots.light} light jobs at a time"
+        log.info("%s takes %s", self.name, slots)
         self.spares.refresh()
+        self.presence.start()
         self.reaper.start()
         self.collector.start()
         if self.settings.webhook_sender:
@@ -126,9 +137,11 @@ class Worker:
         self.collector.stop()
         if self.settings.webhook_sender:
             self.sender.stop()
+        self.presence.stop()
         self.spares.close()
         self.database.dispose()
         shutil.rmtree(self.scratch, ignore_errors=True)
+        log.info("%s has stopped", self.name)
 
     def serve(self) -> None:
         """Blocks until SIGTERM; Celery's own handler then drains the pool, in which each job is put back."""
@@ -136,7 +149,11 @@ class Worker:
         def on_shutdown(**_: Any) -> None:
             self.stopping.set()
 
+        def leave_logging_alone(**_: Any) -> None:
+            """Celery sets it up where nobody listens to this signal."""
+
         worker_shutting_down.connect(on_shutdown, weak=False)
+        setup_logging.connect(leave_logging_alone, weak=False)
         self.start()
         try:
             consumer = self.celery.Worker(

@@ -11,6 +11,8 @@ from chaos_store import analyses, artifacts, checkpoints, datasets, jobs, traine
 from chaos_store.blobs import BlobRef, BlobStore
 from chaos_store.checkpoints import BestModel
 from chaos_store.errors import StorageFull
+from chaos_store.redaction import Redactor
+from chaos_store.settings import Settings
 from chaos_store.states import Kind
 from chaos_store.tables import Artifact
 from chaos_store.transitions import hold
@@ -27,12 +29,13 @@ class Kept(NamedTuple):
 
 
 class Delivery:
-    def __init__(self, journal: Journal, blobs: BlobStore, folder: Path, keep_checkpoints: int) -> None:
+    def __init__(self, journal: Journal, blobs: BlobStore, folder: Path, settings: Settings) -> None:
         self._journal = journal
         self._claim = journal.claim
         self._blobs = blobs
         self._folder = folder
-        self._keep_checkpoints = keep_checkpoints
+        self._keep_checkpoints = settings.keep_checkpoints
+        self._redactor = Redactor.of(settings)
         self._kept: list[Kept] = []
         self._analysis: Json | None = None
         self.analysis_id: str | None = None
@@ -54,7 +57,7 @@ class Delivery:
                 )
             )
         except StorageFull as error:
-            log.warning("%s: no checkpoint at update %d: %s", claim.job_id, saved.update, error.detail)
+            log.warning("no checkpoint at update %d: %s", saved.update, error.detail)
         finally:
             path.unlink(missing_ok=True)
 
@@ -86,14 +89,15 @@ class Delivery:
         self._journal.write(act)
 
     def fail(self, problem: Json) -> None:
-        self._journal.write(lambda session: jobs.fail(session, self._claim, problem))
+        shown = self._redactor.tree(problem)
+        self._journal.write(lambda session: jobs.fail(session, self._claim, shown))
 
     def lose(self, error: ChaosError, *, pause_s: float = 0.0, **facts: Any) -> None:
         """The attempt died; where it was the last one, so has the job."""
 
         def act(session: Session) -> None:
             jobs.record_event(session, self._claim, "runner_died", facts)
-            jobs.lose(session, self._claim, error.problem(), pause_s=pause_s)
+            jobs.lose(session, self._claim, self._redactor.tree(error.problem()), pause_s=pause_s)
 
         self._journal.write(act)
 

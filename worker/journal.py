@@ -48,8 +48,8 @@ class Journal:
 
         self.read(act)
 
-    def write(self, act: Callable[[Session], Outcome]) -> Outcome:
-        return self._insist(lambda: self._once(act))
+    def write(self, act: Callable[[Session], Outcome], patience_s: float = FULL_PATIENCE_S) -> Outcome:
+        return self._insist(lambda: self._once(act), patience_s)
 
     def read(self, act: Callable[[Session], Outcome]) -> Outcome:
         return self._insist(lambda: self._look(act))
@@ -96,7 +96,7 @@ class Journal:
         if time.monotonic() > self._held_until:
             job_id, fence = self.claim.job_id, self.claim.fence
             raise LeaseLost(f"No database for {self._lease_s:g} s.", job_id=job_id, fence=fence) from error
-        log.warning("%s: trying again: %s", self.claim.job_id, error)
+        log.warning("trying again: %s", error)
         time.sleep(random.uniform(*(FULL_RETRY_S if full else RETRY_S)))
         if full:
             self._try_to_hold()

@@ -6,7 +6,7 @@ import threading
 from celery import Celery
 from sqlalchemy.exc import SQLAlchemyError
 
-from chaos_store import jobs, leaders
+from chaos_store import jobs, leaders, workers
 from chaos_store.broker import wake
 from chaos_store.engine import Database
 from chaos_store.settings import Settings
@@ -40,6 +40,7 @@ class Reaper:
             if not leaders.lead(session, LEADERSHIP, self._owner, LEADERSHIP_PERIODS * period_s):
                 return []
             due = jobs.reap(session, rewake_s=rewake_s)
+            workers.bury(session, workers.FORGOTTEN_AFTER_LEASES * self._settings.lease_s)
             jobs.mark_woken(session, [call.job_id for call in due])
         for call in due:
             if self._stopping.is_set() or not wake(self._celery, call.job_id, call.kind):

@@ -14,21 +14,26 @@ import psutil
 
 from .protocol import Assignment, Done, Message, Ready, decode
 from .slots import LIGHT_KINDS
+from .tail import Tail
 
 RUNNER_MODULE = f"{__package__}.runner"
 LIGHT_MODULE = f"{RUNNER_MODULE}.light"
 IMPORT_ROOT = Path(__file__).resolve().parents[len(RUNNER_MODULE.split(".")) - 1]
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 READ_BYTES = 1 << 20
+PRIVATE, DATA_DIR = "CHAOS_", "CHAOS_DATA_DIR"
 EXIT_POLL_S = 0.01
 JOBS_PER_RUNNER = 50
 MOST_BYTES = 512 * 1024 * 1024
 
 
 def _environment(scratch: Path) -> dict[str, str]:
+    """As here, but without what a runner has no use for: it never speaks to database and broker."""
+    known = {name: value for name, value in os.environ.items() if not name.upper().startswith(PRIVATE)}
+    known |= {DATA_DIR: os.environ[DATA_DIR]} if DATA_DIR in os.environ else {}
     found = [str(IMPORT_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     matplotlib = {"MPLCONFIGDIR": os.environ.get("MPLCONFIGDIR", str(scratch / "matplotlib"))}
-    return {**os.environ, **ONE_THREAD, **matplotlib, "PYTHONPATH": os.pathsep.join(found)}
+    return {**known, **ONE_THREAD, **matplotlib, "PYTHONPATH": os.pathsep.join(found)}
 
 
 class Runner:
@@ -39,7 +44,8 @@ class Runner:
 
     def __init__(self, scratch: Path, module: str = RUNNER_MODULE) -> None:
         self._log = scratch / f"runner-{time.monotonic_ns()}.log"
-        with self._log.open("wb") as log:
+        self._tail = Tail(self._log)
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", module],
                 stdin=subprocess.PIPE,
@@ -65,7 +71,10 @@ class Runner:
         return not self._has_exited()
 
     def give(self, folder: Path) -> None:
+        """What it still says of the job before belongs to nobody, least of all to another project."""
         self.idle = False
+        if self._jobs:
+            self.words(last=True)
         self._jobs += 1
         self._stdin.write(Assignment(folder=str(folder)).model_dump_json().encode() + b"\n")
 
@@ -109,11 +118,9 @@ class Runner:
         self._selector.close()
         return code
 
-    def last_words(self, limit: int = 4000) -> str:
-        try:
-            return self._log.read_bytes()[-limit:].decode(errors="replace")
-        except FileNotFoundError:
-            return ""
+    def words(self, *, last: bool = False) -> list[str]:
+        """New lines of what it says beside its messages: its log, warnings, tracebacks."""
+        return self._tail.lines(last=last)
 
     def close(self) -> None:
         """Ends it in any state; safe to call twice."""

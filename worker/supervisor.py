@@ -26,6 +26,7 @@ from .jobfolder import JobFolder
 from .journal import Journal
 from .limits import LOOK_S as GUARD_S
 from .limits import Guard, Limits, time_spent
+from .logbook import LogBook
 from .protocol import (
     EXIT_DONE,
     EXIT_INTERRUPTED,
@@ -77,7 +78,8 @@ class Supervisor:
         self._stopping = stopping
         self._folder = folder
         self._job_folder = JobFolder(journal, blobs, settings, folder)
-        self._delivery = Delivery(journal, blobs, folder, settings.keep_checkpoints)
+        self._delivery = Delivery(journal, blobs, folder, settings)
+        self._book = LogBook(journal, settings)
         self._notes = Notes()
         self._stepped = False
         self._done = False
@@ -94,7 +96,7 @@ class Supervisor:
         try:
             self._attempt(runner)
         except LeaseLost as error:
-            log.warning("%s: %s", self._claim.job_id, error.detail)
+            log.warning("%s", error.detail)
         finally:
             if not runner.idle or self._kill_at is not None:
                 runner.close()
@@ -102,6 +104,7 @@ class Supervisor:
 
     def _attempt(self, runner: Runner) -> None:
         try:
+            self._book.say(f"attempt {self._claim.attempt} of a {self._claim.kind} job")
             self._folder.mkdir(mode=0o700, exist_ok=True)
             self._delivery.analysis_id = self._job_folder.write()
             asked = self._claim.limits | {"deadline": self._claim.deadline}
@@ -112,12 +115,15 @@ class Supervisor:
         except LeaseLost:
             raise
         except (OSError, ValidationError) as error:
-            log.warning("%s: %s\n%s", self._claim.job_id, error, runner.last_words())
+            self._book.say(f"the attempt ends: {error}", "warning")
             runner.kill()
-            self._lose(runner.finish(), error)
+            code = runner.finish()
+            self._listen(runner, last=True)
+            self._lose(code, error)
         except ChaosError as error:
+            self._listen(runner, last=True)
             runner.close()
-            self._delivery.fail(error.problem())
+            self._fail(error.problem())
 
     def _spent_before(self) -> float:
         claim, event = self._claim, JobEvent.data["event"].as_string()
@@ -131,14 +137,17 @@ class Supervisor:
         while not (runner.silent or runner.idle):
             timeout_s = min(self._beat_at, self._look_at, self._flush_at) - time.monotonic()
             for message in runner.read(max(0.0, min(timeout_s, GUARD_S))):
+                self._listen(runner)
                 self._hear(message)
             if not runner.idle:
                 self._tick(runner)
+        self._listen(runner, last=True)
         self._flush()
 
     def _tick(self, runner: Runner) -> None:
         now = time.monotonic()
         if now >= self._flush_at:
+            self._listen(runner)
             self._flush()
         if now >= self._beat_at:
             self._beat_at = now + self._settings.heartbeat_s
@@ -171,6 +180,7 @@ class Supervisor:
             return
         if self._kill_at is None:
             self._kill_at = now + grace_s
+            self._book.say(f"the runner is asked to stop: {self._limit or self._status}")
             runner.terminate()
         self._kill_at = min(self._kill_at, now + grace_s)
         if now >= self._kill_at or self._guard.is_greedy():
@@ -181,12 +191,14 @@ class Supervisor:
             self._guard.moved()
         match message:
             case Stage(stage=stage):
+                self._book.say(f"stage: {stage}")
                 self._flush()
                 self._notes.values["stage"] = stage
                 self._flush()
             case AnalysisMade(analysis=analysis):
                 self._delivery.save_analysis(analysis)
             case PlanMade():
+                self._book.say(f"plan {message.plan_hash}")
                 self._delivery.freeze_plan(message)
                 self._notes.values["progress_total"] = message.total
             case TrainingStarted():
@@ -194,6 +206,7 @@ class Supervisor:
             case ProgressMade():
                 self._note_progress(message)
             case CheckpointSaved():
+                self._book.say(f"checkpoint at update {message.update}{', the best so far' if message.best else ''}")
                 self._flush()
                 self._delivery.save_checkpoint(message)
             case ArtifactMade():
@@ -205,6 +218,7 @@ class Supervisor:
                 self._problem = problem
 
     def _start_training(self, message: TrainingStarted) -> None:
+        self._book.say(f"{message.kernel} kernel on {message.device}, from update {message.update} to {message.total}")
         values = self._notes.values
         values["kernel"], values["device"] = message.kernel, message.device
         values["progress_update"], values["progress_total"] = message.update, message.total
@@ -219,8 +233,13 @@ class Supervisor:
             self._stepped = self._notes.first_step = True
             self._flush()
 
+    def _listen(self, runner: Runner, *, last: bool = False) -> None:
+        for line in runner.words(last=last):
+            self._book.hear(line)
+
     def _flush(self) -> None:
         self._flush_at = time.monotonic() + FLUSH_S
+        self._book.write()
         notes, self._notes = self._notes, Notes()
         if not notes:
             return
@@ -233,13 +252,15 @@ class Supervisor:
 
     def _conclude(self, runner: Runner) -> None:
         code = EXIT_DONE if runner.idle else runner.finish()
-        log.info("%s: attempt %d ended with %s", self._claim.job_id, self._claim.attempt, describe_exit(code))
+        self._listen(runner, last=True)
+        self._book.say(f"the runner {'is done' if runner.idle else f'ended with {describe_exit(code)}'}")
+        self._book.write()
         if code == EXIT_DONE and self._done:
             self._delivery.succeed()
             return
         self._status = self._read_status()
         if (error := self._typed_failure(code)) is not None:
-            self._delivery.fail(error)
+            self._fail(error)
         elif self._status == State.cancelling:
             self._journal.write(lambda session: jobs.confirm_cancel(session, self._claim))
         elif self._is_unreadable():
@@ -249,8 +270,12 @@ class Supervisor:
         elif self._kill_at is not None and code in ENDS_ON_REQUEST and self._stopping.is_set():
             self._journal.write(lambda session: jobs.release(session, self._claim))
         else:
-            log.warning("%s: runner ended with %d\n%s", self._claim.job_id, code, runner.last_words())
             self._lose(code)
+
+    def _fail(self, problem: Json) -> None:
+        self._book.say(f"the job fails: {problem['code']}: {problem['detail']}", "error")
+        self._book.write()
+        self._delivery.fail(problem)
 
     def _typed_failure(self, code: int) -> Json | None:
         """What neither a cancel nor another attempt would change."""
@@ -282,4 +307,6 @@ class Supervisor:
         full = code == EXIT_NO_ROOM or (cause is not None and capacity.is_full(cause))
         if full:
             error = StorageFull("There is no room for the files of the job.", exit_code=code, attempt=attempt)
+        self._book.say(f"the attempt is lost: {error.code}: {error.detail}", "warning")
+        self._book.write()
         self._delivery.lose(error, pause_s=FULL_PAUSE_S if full else 0.0, exit_code=code, attempt=attempt)

@@ -1,6 +1,7 @@
 from functools import cache
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
+from prometheus_client.exposition import choose_encoder
 
 from chaos_core.errors import UnknownKind
 from chaos_core.families import FAMILIES, described
@@ -8,10 +9,13 @@ from chaos_core.families import FAMILIES, described
 from .. import problems
 from ..deps import MAX_PAGE, Shared
 from ..envelope import MAX_JSON_BYTES
-from ..readiness import check
+from ..errors import MetricsPrivate, Unauthorized
+from ..instruments import Watched, require_watcher
 from ..running import LIMITS
 from ..schemas.problem import ProblemKind, ProblemKinds
 from ..schemas.service import KindOut, Limits, Live, ModelTypes, Ready
+
+TEXT = "text/plain"
 
 probes = APIRouter(tags=["service"])
 router = APIRouter(tags=["service"])
@@ -26,13 +30,31 @@ async def live() -> Live:
     "/readyz",
     operation_id="service_ready",
     summary="Database, migrations and broker answer",
+    description="In bounded time, also where one of them hangs. `workers` are those alive; they decide nothing.",
     responses={503: {"model": Ready, "description": "`checks` names what is down"}},
 )
-async def ready(context: Shared, response: Response) -> Ready:
-    checks = await check(context)
+async def ready(instruments: Watched, response: Response) -> Ready:
+    checks, workers = await instruments.prober.check()
     good = all(state == "ok" for state in checks.values())
     response.status_code = 200 if good else 503
-    return Ready(status="ok" if good else "unavailable", checks=checks)
+    return Ready(status="ok" if good else "unavailable", checks=checks, workers=workers)
+
+
+@probes.get(
+    "/metrics",
+    operation_id="service_metrics",
+    summary="Numbers for Prometheus",
+    description="With the setting `metrics_token` that token is wanted as bearer token; without it only clients on the "
+    "same machine are answered.",
+    response_class=Response,
+    responses=problems.declared(Unauthorized, MetricsPrivate)
+    | {200: {"description": "the text format of Prometheus", "content": {TEXT: {"schema": {"type": "string"}}}}},
+)
+async def metrics(request: Request, context: Shared, instruments: Watched) -> Response:
+    require_watcher(request, context.settings)
+    await instruments.tally.refresh()
+    encode, media_type = choose_encoder(request.headers.get("accept", ""))
+    return Response(encode(instruments.meters.registry), headers={"Content-Type": media_type})
 
 
 @router.get("/limits", operation_id="limits_get", summary="What this service takes at most")

@@ -131,6 +131,7 @@ class JobLinks(BaseModel):
     self: str
     dataset: str
     events: str
+    logs: str
     metrics: str
     artifacts: str
     archive: str
@@ -196,6 +197,7 @@ def _links(row: Job, trajectory_id: str | None) -> JobLinks:
         self=own,
         dataset=f"/v1/datasets/{row.dataset_id}",
         events=f"{own}/events",
+        logs=f"{own}/logs",
         metrics=f"{own}/metrics",
         artifacts=f"{own}/artifacts",
         archive=f"{own}/archive.zip",

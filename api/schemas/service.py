@@ -64,4 +64,5 @@ class Live(BaseModel):
 
 class Ready(BaseModel):
     status: str
-    checks: dict[str, str]
+    checks: dict[str, str] = Field(examples=[{"database": "ok", "migrations": "ok", "broker": "ok"}])
+    workers: int | None = Field(description="alive; null where the database does not say")

@@ -5,10 +5,11 @@ from .base import Base, new_id
 from .blobs import Blob, BlobChunk
 from .datasets import AnalysisRow, Dataset
 from .idempotency import IdempotencyKey
-from .jobs import Checkpoint, Job, JobEvent, Lease, Metric
+from .jobs import Checkpoint, Job, JobEvent, JobLog, Lease, Metric
 from .models import Artifact, TrainedModel, Trajectory
 from .projects import ApiKey, Project, ProjectUse
 from .webhooks import Attempt, Delivery, Webhook
+from .workers import Worker
 
 __all__ = [
     "AnalysisRow",
@@ -25,6 +26,7 @@ __all__ = [
     "IdempotencyKey",
     "Job",
     "JobEvent",
+    "JobLog",
     "Lease",
     "Metric",
     "Project",
@@ -32,5 +34,6 @@ __all__ = [
     "TrainedModel",
     "Trajectory",
     "Webhook",
+    "Worker",
     "new_id",
 ]

@@ -56,6 +56,9 @@ class Job(Base):
     baselines: Mapped[Json | None]
     error: Mapped[Json | None]
     model_id: Mapped[str | None]
+    request_id: Mapped[str | None]
+    log_lines_cut: Mapped[int] = mapped_column(BigInteger, default=0)
+    log_bytes_cut: Mapped[int] = mapped_column(BigInteger, default=0)
     version: Mapped[int] = mapped_column(BigInteger, default=1)
     created_at: Mapped[float] = mapped_column(default=now())
     started_at: Mapped[float | None]
@@ -74,6 +77,22 @@ class JobEvent(Base):
     type: Mapped[str]
     data: Mapped[Json] = mapped_column(default=dict)
     created_at: Mapped[float] = mapped_column(default=now())
+
+
+class JobLog(Base):
+    """A line of a worker or runner about the job; `size` counts the bytes of the message."""
+
+    __tablename__ = "job_log"
+    __table_args__ = (Index(None, "job_id", "seq"), {"sqlite_autoincrement": True})
+
+    seq: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("job.id"))
+    attempt: Mapped[int]
+    source: Mapped[str]
+    level: Mapped[str]
+    message: Mapped[str]
+    size: Mapped[int]
+    created_at: Mapped[float]
 
 
 class Checkpoint(Base):

@@ -17,19 +17,21 @@ OPERATIONS = {
     "datasets_generate", "datasets_get", "datasets_list",
     "jobs_archive", "jobs_archive_head",
     "jobs_artifacts", "jobs_cancel", "jobs_checkpoints", "jobs_clone", "jobs_create", "jobs_delete", "jobs_events",
-    "jobs_get", "jobs_list", "jobs_metrics", "jobs_pause", "jobs_resume", "jobs_retry", "jobs_update", "jobs_validate",
+    "jobs_get", "jobs_list", "jobs_logs", "jobs_metrics", "jobs_pause", "jobs_resume", "jobs_retry",
+    "jobs_update", "jobs_validate",
     "limits_get", "model_types_list",
     "models_card", "models_card_head", "models_content", "models_content_head", "models_delete", "models_forecast",
     "models_generate", "models_get", "models_lineage", "models_list", "models_trajectories", "models_update",
     "problems_get", "problems_list", "projects_create", "projects_get", "projects_list", "projects_update",
-    "service_live", "service_ready", "systems_list",
+    "service_live", "service_metrics", "service_ready", "systems_list",
     "trajectories_content", "trajectories_content_head", "trajectories_get", "trajectories_list",
     "webhook_deliveries_get", "webhook_deliveries_retry", "webhooks_create", "webhooks_delete", "webhooks_deliveries",
     "webhooks_get", "webhooks_list", "webhooks_rotate_secret", "webhooks_test", "webhooks_update",
-    "usage_get",
+    "usage_get", "workers_list",
 }  # fmt: skip
 PUBLIC = {
-    "service_live", "service_ready", "problems_get", "problems_list", "limits_get", "model_types_list", "systems_list",
+    "service_live", "service_metrics", "service_ready", "problems_get", "problems_list", "limits_get",
+    "model_types_list", "systems_list",
 }  # fmt: skip
 
 

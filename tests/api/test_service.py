@@ -23,7 +23,7 @@ async def test_health_needs_no_key_and_all_is_well(client: httpx.AsyncClient) ->
     assert (await client.get("/livez")).json() == {"status": "ok"}
     ready = await client.get("/readyz")
     assert (ready.status_code, ready.json()) == (
-        200, {"status": "ok", "checks": {"database": "ok", "migrations": "ok", "broker": "ok"}},
+        200, {"status": "ok", "checks": {"database": "ok", "migrations": "ok", "broker": "ok"}, "workers": 0},
     )  # fmt: skip
     page = await client.get("/docs")
     assert page.status_code == 200

@@ -37,6 +37,7 @@ LIGHT = [
     "chaos_core.systems",
     "chaos_store.jobs",
     "chaos_store.migrate",
+    "worker.presence",
     "worker.reaper",
     "worker.sending.sender",
     "worker.supervisor",

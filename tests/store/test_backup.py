@@ -23,6 +23,7 @@ from chaos_store import (
     datasets,
     deliveries,
     idempotency,
+    joblogs,
     jobs,
     keys,
     leaders,
@@ -78,6 +79,7 @@ def _fill(database: Database) -> tuple[str, str]:
         assert claim is not None
         jobs.add_metrics(session, claim, [("loss", step, 1 / (step + 3), 1.5) for step in range(500)])
         jobs.add_metrics(session, claim, [("loss", 500, float("nan"), 1.5)])
+        joblogs.add(session, claim, [joblogs.Line("info", "runner", "ä\nö")], most_lines=9, most_bytes=99)
         checkpoints.save(session, claim, state, 10, best=True, keep=2)
         kept = {"project_id": project.id, "job_id": done.id, "media_type": "application/octet-stream"}
         tensors = artifacts.create(session, kind="model", name="model.safetensors", blob=weights, **kept)
@@ -148,7 +150,9 @@ def test_a_backup_of_either_database_becomes_either_database(
     with restored.write.begin() as session:
         job = session.get_one(Job, running)
         assert (job.status, job.lease_owner, job.attempt) == ("queued", None, 1)
-        assert jobs.claim(session, running, "another", 60.0) is not None
+        claim = jobs.claim(session, running, "another", 60.0)
+        assert claim is not None
+        joblogs.add(session, claim, [joblogs.Line("info", "runner", "anew")], most_lines=9, most_bytes=99)
         last = session.scalars(select(JobEvent.seq).order_by(JobEvent.seq.desc()).limit(1)).one()
         assert last > max(row["seq"] for row in before["job_event"])
     restored.dispose()
@@ -335,4 +339,4 @@ def test_a_backup_is_taken_before_an_upgrade_and_older_ones_are_brought_up(
 def test_everything_of_the_tables_is_in_the_backup(settings: Settings) -> None:
     with migration_engine(settings).connect() as connection:
         names = {table.name for table in copying.reflect(connection)}
-    assert names == set(Base.metadata.tables) - {"lease"}
+    assert names == set(Base.metadata.tables) - {"lease", "worker"}

@@ -37,7 +37,18 @@ def test_a_healthy_service_has_no_finding(healthy: Settings, database: Database,
     findings = doctor.examine(healthy, deep=True)
     assert _bad(findings) == {}
     names = [finding.name for finding in findings if finding.name != "database file"]
-    assert names == ["settings", "broker", "disk", "kernels", "processes", "database", "clock", "jobs", "blobs"]
+    assert names == [
+        "settings",
+        "broker",
+        "disk",
+        "kernels",
+        "processes",
+        "database",
+        "clock",
+        "jobs",
+        "workers",
+        "blobs",
+    ]
 
 
 def _damaging(database: Database, sha256: str, how: str) -> None:

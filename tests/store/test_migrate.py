@@ -15,7 +15,9 @@ from chaos_store.settings import Settings
 from chaos_store.tables import Base, Blob, Checkpoint, Job
 from tests.servers import PostgresServer
 
-JOB_COLUMNS = {"limits", "priority", "deadline", "claimed_at", "ran_s"}
+JOB_COLUMNS = {
+    "limits", "priority", "deadline", "claimed_at", "ran_s", "request_id", "log_lines_cut", "log_bytes_cut",
+}  # fmt: skip
 PRAGMAS = {"journal_mode": "wal", "foreign_keys": 1, "query_only": 1, "busy_timeout": 15_000}
 
 

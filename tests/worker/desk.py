@@ -12,11 +12,11 @@ from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from chaos_core.systems import lorenz63
-from chaos_store import checkpoints, datasets, jobs
+from chaos_store import checkpoints, datasets, joblogs, jobs
 from chaos_store.blobs import DatabaseBlobs
 from chaos_store.engine import Database
 from chaos_store.settings import Settings
-from chaos_store.tables import Checkpoint, Job, JobEvent
+from chaos_store.tables import Checkpoint, Job, JobEvent, JobLog
 from worker.journal import Journal
 from worker.spare import Runner
 from worker.supervisor import Supervisor
@@ -113,6 +113,10 @@ class Desk:
     def events(self, job_id: str) -> list[JobEvent]:
         with self.database.read() as session:
             return list(session.scalars(jobs.events(self.project_id, job_id)))
+
+    def said(self, job_id: str) -> list[JobLog]:
+        with self.database.read() as session:
+            return list(session.scalars(joblogs.page(self.project_id, job_id, limit=10_000)))
 
     def checkpoints(self, job_id: str) -> list[Checkpoint]:
         """Newest first, damaged ones too."""

@@ -24,6 +24,9 @@ def act(folder: Path, step: dict[str, Any]) -> None:
             tell(json.dumps(message))
         case {"print": text}:
             tell(text)
+        case {"complain": text, "times": times}:
+            sys.stderr.write(text * times)
+            sys.stderr.flush()
         case {"write": file, "content": text, "times": times}:
             (folder / file).write_text(text * times)
         case {"sleep": seconds}:

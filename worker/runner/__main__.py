@@ -13,6 +13,7 @@ import chaos_core.torch_engine  # noqa: E402, F401 - so that a training in torch
 from ..protocol import EXIT_INTERRUPTED, Ready  # noqa: E402
 from .channel import Channel, Interrupted  # noqa: E402
 from .kinds import LIGHT_WORK  # noqa: E402
+from .lines import set_up  # noqa: E402
 from .train import train_job  # noqa: E402
 from .work import do, leave, private_stdout  # noqa: E402
 
@@ -21,6 +22,7 @@ KINDS = {**LIGHT_WORK, "train": train_job}
 
 def main() -> int:
     channel = Channel(private_stdout())
+    set_up()
     torch.set_num_threads(1)
     channel.send(Ready())
     assignment = LIFELINE.assignment()

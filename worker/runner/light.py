@@ -9,11 +9,13 @@ from pathlib import Path  # noqa: E402 - the imports below take a second, and th
 from ..protocol import EXIT_DONE, EXIT_INTERRUPTED, Done, Ready  # noqa: E402
 from .channel import Channel, Interrupted  # noqa: E402
 from .kinds import LIGHT_WORK  # noqa: E402
+from .lines import set_up  # noqa: E402
 from .work import do, leave, private_stdout  # noqa: E402
 
 
 def main() -> int:
     channel = Channel(private_stdout())
+    set_up()
     channel.send(Ready())
     try:
         while True:

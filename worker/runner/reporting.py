@@ -1,5 +1,6 @@
 """What is told of a training while it runs: a sample of its steps, chosen by their number alone."""
 
+import logging
 import math
 import time
 from pathlib import Path
@@ -9,10 +10,12 @@ from chaos_core.training import REPORTS, Step, Trainer, Validated
 from ..protocol import CheckpointSaved, Measurement, Progress
 from .channel import Channel
 from .modelfile import write_model
-from .work import NO_ROOM, complain
+from .work import NO_ROOM
 from .writing import write_whole
 
 FLUSH_S = 0.25
+
+log = logging.getLogger(__name__)
 
 
 class Reporter:
@@ -36,6 +39,8 @@ class Reporter:
         done = event.update - self._trainer.attempt * self._updates
         if isinstance(event, Validated):
             self._measure(event.update, d_stsp=event.d_stsp, d_h=event.d_h)
+            if event.best and event.d_stsp is not None and event.d_h is not None:
+                log.info("update %d is the best so far: D_stsp %.3g, D_H %.3g", event.update, event.d_stsp, event.d_h)
         elif done % self._every == 0 or done in (1, self._updates):
             self._measure(
                 event.update,
@@ -64,7 +69,7 @@ class Reporter:
             if error.errno not in NO_ROOM:
                 raise
             (self._folder / file).unlink(missing_ok=True)
-            complain(f"no room for the checkpoint at update {self._trainer.update}: {error}\n")
+            log.warning("no room for the checkpoint at update %d: %s", self._trainer.update, error)
             return
         self._unsaved = False
         self._channel.send(CheckpointSaved(file=file, update=self._trainer.update, best=best, model=model))

@@ -1,9 +1,9 @@
 """One assignment from its first word to its last: the job is done, or the reason why not is said."""
 
 import errno
+import logging
 import os
 import sys
-import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +19,8 @@ Work = Callable[[Path, JobFile, Channel], None]
 STDOUT, STDERR = 1, 2
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
+log = logging.getLogger(__name__)
+
 
 def private_stdout() -> BinaryIO:
     """The pipe to the supervisor, out of reach of libraries that print."""
@@ -27,16 +29,10 @@ def private_stdout() -> BinaryIO:
     return out
 
 
-def complain(text: str) -> None:
-    """To the log, where there is room for it: a full disk must not end the work."""
-    with suppress(OSError):
-        sys.stderr.write(text)
-        sys.stderr.flush()
-
-
 def leave(code: int) -> None:
     """Past the end of the interpreter, which may take seconds."""
-    complain("")
+    with suppress(OSError):
+        sys.stderr.flush()
     os._exit(code)
 
 
@@ -54,7 +50,7 @@ def do(
     except hunger as error:
         return _fail(channel, OutOfMemory(f"the machine had no more memory: {error}"))
     except Exception as error:
-        complain(traceback.format_exc())
+        log.exception("the job ended with an error of the program")
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             return EXIT_NO_ROOM
         return _fail(channel, RunnerCrashed(f"{type(error).__name__}: {error}"))
