@@ -31,7 +31,9 @@ from .routes import (
     service,
     systems,
     trajectories,
+    uploads,
     validations,
+    views,
 )  # fmt: skip
 from .schemas.problem import Problem
 
@@ -47,6 +49,7 @@ Errors are problem documents (RFC 9457) whose `code` is stable and whose `remedy
 """
 TAGS = [
     {"name": "datasets", "description": "recordings"},
+    {"name": "uploads", "description": "files that come in parts"},
     {"name": "analyses", "description": "facts about a dataset"},
     {"name": "jobs", "description": "long work"},
     {"name": "models", "description": "trained models"},
@@ -55,8 +58,9 @@ TAGS = [
     {"name": "service", "description": "health, limits, kinds, errors"},
 ]
 RESOURCES = (
-    datasets.router, systems.datasets, analyses.router, jobs.router, metrics.router, baselines.router, commands.router,
-    validations.router, archives.router, models.router, runs.router, trajectories.router, artifacts.router,
+    datasets.router, views.router, uploads.router, systems.datasets, analyses.router, jobs.router, metrics.router,
+    baselines.router, commands.router, validations.router, archives.router, models.router, runs.router,
+    trajectories.router, artifacts.router,
 )  # fmt: skip
 
 

@@ -81,7 +81,7 @@ class Part:
     @classmethod
     def of(cls, request: Request, content: Content) -> Self:
         headers = content.headers()
-        if _names(request.headers.get("if-none-match", ""), content.etag):
+        if names(request.headers.get("if-none-match", ""), content.etag):
             return cls(0, 0, 304, headers, bodiless=True)
         wanted = _wanted(request, content)
         start, stop = wanted or (0, content.size)
@@ -144,7 +144,7 @@ def _piece(session: Session, sha256: str, start: int, stop: int | None) -> bytes
     return b"".join(DatabaseBlobs().read(session, sha256, start, stop))
 
 
-def _names(header: str, etag: str) -> bool:
+def names(header: str, etag: str) -> bool:
     given = [part.strip().removeprefix("W/") for part in header.split(",")]
     return "*" in given or etag in given
 

@@ -12,6 +12,7 @@ from ..readiness import check
 from ..running import LIMITS
 from ..schemas.problem import ProblemKind, ProblemKinds
 from ..schemas.service import KindOut, Limits, Live, ModelTypes, Ready
+from ..schemas.uploads import MAX_PART_BYTES, MAX_PARTS
 
 probes = APIRouter(tags=["service"])
 router = APIRouter(tags=["service"])
@@ -39,6 +40,7 @@ async def ready(context: Shared, response: Response) -> Ready:
 async def limits(context: Shared) -> Limits:
     facts = {name: getattr(context.settings, name, None) for name in Limits.model_fields}
     fixed = {"object": "limits", "max_json_bytes": MAX_JSON_BYTES, "max_page": MAX_PAGE}
+    fixed |= {"max_part_bytes": MAX_PART_BYTES, "max_parts": MAX_PARTS}
     return Limits.model_validate(facts | fixed | LIMITS)
 
 

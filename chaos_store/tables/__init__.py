@@ -6,6 +6,7 @@ from .datasets import AnalysisRow, Dataset
 from .jobs import Checkpoint, Job, JobEvent, Lease, Metric
 from .models import Artifact, TrainedModel, Trajectory
 from .projects import ApiKey, Project
+from .uploads import Upload, UploadPart
 
 __all__ = [
     "AnalysisRow",
@@ -23,5 +24,7 @@ __all__ = [
     "Project",
     "TrainedModel",
     "Trajectory",
+    "Upload",
+    "UploadPart",
     "new_id",
 ]

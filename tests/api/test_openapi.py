@@ -13,7 +13,8 @@ OPERATIONS = {
     "analyses_create", "analyses_figure", "analyses_figure_head", "analyses_get", "analyses_list",
     "artifacts_content", "artifacts_content_head", "artifacts_get", "baselines_create",
     "datasets_analysis", "datasets_content", "datasets_content_head", "datasets_create", "datasets_delete",
-    "datasets_generate", "datasets_get", "datasets_list",
+    "datasets_fill", "datasets_generate", "datasets_get", "datasets_list", "datasets_preview", "datasets_series",
+    "datasets_stats",
     "jobs_archive", "jobs_archive_head",
     "jobs_artifacts", "jobs_cancel", "jobs_checkpoints", "jobs_clone", "jobs_create", "jobs_delete", "jobs_events",
     "jobs_get", "jobs_list", "jobs_metrics", "jobs_pause", "jobs_resume", "jobs_retry", "jobs_update", "jobs_validate",
@@ -22,6 +23,7 @@ OPERATIONS = {
     "models_generate", "models_get", "models_lineage", "models_list", "models_trajectories", "models_update",
     "problems_get", "problems_list", "service_live", "service_ready", "systems_list",
     "trajectories_content", "trajectories_content_head", "trajectories_get", "trajectories_list",
+    "uploads_complete", "uploads_create", "uploads_delete", "uploads_get", "uploads_list", "uploads_part",
 }  # fmt: skip
 PUBLIC = {
     "service_live", "service_ready", "problems_get", "problems_list", "limits_get", "model_types_list", "systems_list",
@@ -78,6 +80,10 @@ REFUSALS = {
     "models_generate": ("422", "data_too_large"),
     "models_forecast": ("422", "not_finite"),
     "jobs_archive": ("409", "wrong_state"),
+    "datasets_fill": ("409", "dataset_has_content"),
+    "uploads_part": ("409", "part_conflict"),
+    "uploads_complete": ("409", "upload_incomplete"),
+    "datasets_series": ("422", "unknown_column"),
 }
 
 
@@ -104,7 +110,8 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 def test_every_body_has_an_example(document: dict[str, Any]) -> None:
     bodies = {name: op["requestBody"]["content"] for name, op in _operations(document).items() if "requestBody" in op}
     assert set(bodies) == {
-        "datasets_create", "datasets_generate", "jobs_create", "jobs_clone", "jobs_retry", "jobs_update",
+        "datasets_create", "datasets_fill", "datasets_generate", "uploads_create", "uploads_part",
+        "jobs_create", "jobs_clone", "jobs_retry", "jobs_update",
         "jobs_validate", "analyses_create", "baselines_create", "models_forecast", "models_generate", "models_update",
     }  # fmt: skip
     for name, content in bodies.items():
@@ -139,6 +146,7 @@ def test_uploads_are_declared_as_a_form_with_a_file(document: dict[str, Any]) ->
         "delimiter",
         "decimal",
         "header",
+        "split",
     }
     assert form["required"] == ["file"]
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from chaos_store import keys
+from chaos_store import keys, uploads
 from chaos_store.engine import Database
 from tests.api.conftest import Walked
 
@@ -21,9 +21,16 @@ BODIES = {
 """Of routes that want one: a body that cannot be used is refused before anything is looked up."""
 
 
-def _ids(walked: Walked) -> dict[str, str]:
+@pytest.fixture
+def ids(database: Database, project_id: str, walked: Walked) -> dict[str, str]:
+    """What stands in the paths."""
+    with database.write.begin() as session:
+        upload = uploads.create(
+            session, project_id=project_id, name="x", filename="x", size_bytes=1, part_bytes=1, expiry_s=60.0
+        )
     names = ("dataset_id", "analysis_id", "job_id", "model_id", "trajectory_id")
-    return {name: getattr(walked, name) for name in names} | {"artifact_id": walked.figure_id}
+    others = {"artifact_id": walked.figure_id, "upload_id": upload.id, "number": "1"}
+    return {name: getattr(walked, name) for name in names} | others
 
 
 def _routes(app: FastAPI) -> list[tuple[str, str]]:
@@ -32,14 +39,14 @@ def _routes(app: FastAPI) -> list[tuple[str, str]]:
 
 
 async def test_a_foreign_id_is_the_same_as_an_absent_one_on_every_route(
-    app: FastAPI, stranger: httpx.AsyncClient, client: httpx.AsyncClient, walked: Walked
+    app: FastAPI, stranger: httpx.AsyncClient, client: httpx.AsyncClient, ids: dict[str, str]
 ) -> None:
     routes = _routes(app)
     assert len(routes) >= 18
     for method, path in routes:
         body = {"json": BODIES[path]} if path in BODIES and method in ("post", "patch") else {}
-        foreign = await stranger.request(method, path.format(**_ids(walked)), **body)
-        absent_ids = {name: re.sub("[0-9a-f]{32}", "0" * 32, value) for name, value in _ids(walked).items()}
+        foreign = await stranger.request(method, path.format(**ids), **body)
+        absent_ids = {name: re.sub("[0-9a-f]{32}", "0" * 32, value) for name, value in ids.items()}
         absent = await client.request(method, path.format(**absent_ids), **body)
         assert (foreign.status_code, absent.status_code) == (404, 404), (method, path)
         if method != "head":
@@ -47,9 +54,9 @@ async def test_a_foreign_id_is_the_same_as_an_absent_one_on_every_route(
             assert set(foreign.json()) == set(absent.json())
 
 
-@pytest.mark.parametrize("noun", ["datasets", "analyses", "jobs", "models", "trajectories"])
+@pytest.mark.parametrize("noun", ["datasets", "analyses", "jobs", "models", "trajectories", "uploads"])
 async def test_lists_show_only_what_is_mine(
-    client: httpx.AsyncClient, stranger: httpx.AsyncClient, walked: Walked, noun: str
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient, ids: dict[str, str], noun: str
 ) -> None:
     assert len((await client.get(f"/v1/{noun}")).json()["data"]) == 1
     assert (await stranger.get(f"/v1/{noun}")).json()["data"] == []
