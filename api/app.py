@@ -43,8 +43,10 @@ from .routes import (
     service,
     systems,
     trajectories,
+    uploads,
     usage,
     validations,
+    views,
     webhooks,
     workers,
 )  # fmt: skip
@@ -62,6 +64,7 @@ Errors are problem documents (RFC 9457) whose `code` is stable and whose `remedy
 """
 TAGS = [
     {"name": "datasets", "description": "recordings"},
+    {"name": "uploads", "description": "files that come in parts"},
     {"name": "analyses", "description": "facts about a dataset"},
     {"name": "jobs", "description": "long work"},
     {"name": "models", "description": "trained models"},
@@ -72,7 +75,8 @@ TAGS = [
     {"name": "service", "description": "health, limits, kinds, errors"},
 ]
 RESOURCES = (
-    jobs.router, datasets.router, systems.datasets, analyses.router, logs.router, metrics.router, baselines.router,
+    jobs.router, datasets.router, views.router, uploads.router, systems.datasets,
+    analyses.router, logs.router, metrics.router, baselines.router,
     commands.router, validations.router, archives.router, models.router, runs.router, trajectories.router,
     artifacts.router, webhooks.router, webhooks.log, workers.router, keys.router, projects.router, usage.router,
     audit.router,

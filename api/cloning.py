@@ -30,8 +30,8 @@ def merged(stored: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any
     return found
 
 
-def words_of(job: Job, body: JobClone) -> dict[str, Any]:
-    """What the new job is created with."""
+def words_of(job: Job, body: JobClone, split: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What the new job is created with; `split` is the one stored with the dataset of the former job."""
     if job.kind != Kind.train:
         raise NotClonable(f"{job.id} is a job of kind {job.kind}.", job_kind=job.kind)
     same = body.dataset_id in (None, job.dataset_id)
@@ -39,7 +39,7 @@ def words_of(job: Job, body: JobClone) -> dict[str, Any]:
         "kind": Kind.train,
         "dataset_id": body.dataset_id or job.dataset_id,
         "analysis_id": job.analysis_id if same else None,
-        "spec": _checked(merged(job.spec, body.spec)),
+        "spec": _checked(merged(_order(job, same, split), body.spec)),
         "seed": job.seed if body.seed is None else body.seed,
         "labels": relabelled(job.labels, body.labels),
         "limits": job.limits if body.limits is None else body.limits.model_dump(exclude_none=True),
@@ -47,6 +47,12 @@ def words_of(job: Job, body: JobClone) -> dict[str, Any]:
         "deadline": None if body.deadline is None else body.deadline.timestamp(),
         "cloned_from": job.id,
     }
+
+
+def _order(job: Job, same: bool, split: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Another dataset comes with a split of its own."""
+    theirs = not same and split is not None and job.spec.get("split") == split
+    return {name: value for name, value in job.spec.items() if not (theirs and name == "split")}
 
 
 def _checked(spec: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,9 @@ from chaos_store import logs
 from chaos_store.tables import new_id
 
 MAX_JSON_BYTES = 1024 * 1024
+RAW_BODY = re.compile(r"/v1/(datasets/[^/]+/content|uploads/[^/]+/parts/[^/]+)")
+"""Paths to which raw bytes are PUT; their handlers know closer limits."""
+
 FORM_OVERHEAD_BYTES = 64 * 1024
 GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -17,6 +20,7 @@ GIVEN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 class Envelope:
     def __init__(self, app: ASGIApp, max_upload_bytes: int) -> None:
         self.app = app
+        self.max_raw_bytes = max_upload_bytes
         self.max_form_bytes = max_upload_bytes + FORM_OVERHEAD_BYTES
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -36,11 +40,15 @@ class Envelope:
                 answer["X-Content-Type-Options"] = "nosniff"
             await send(message)
 
-        await self.app(scope, self._limited(receive, headers), send_with_id)
+        await self.app(scope, self._limited(receive, headers, self._most(scope, headers)), send_with_id)
 
-    def _limited(self, receive: Receive, headers: Headers) -> Receive:
+    def _most(self, scope: Scope, headers: Headers) -> int:
+        if scope["method"] == "PUT" and RAW_BODY.fullmatch(scope["path"]):
+            return self.max_raw_bytes
         form = headers.get("content-type", "").startswith("multipart/")
-        limit = self.max_form_bytes if form else MAX_JSON_BYTES
+        return self.max_form_bytes if form else MAX_JSON_BYTES
+
+    def _limited(self, receive: Receive, headers: Headers, limit: int) -> Receive:
         announced = headers.get("content-length", "0")
         received = 0
 

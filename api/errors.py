@@ -45,6 +45,24 @@ class InvalidJson(ApiError):
     remedy = "Send one valid JSON object, in UTF-8."
 
 
+class InvalidDigest(ApiError):
+    code = "invalid_digest"
+    title = "The Content-Digest header cannot be used"
+    remedy = "Send `Content-Digest: sha-256=:BASE64:` (RFC 9530), of the bytes in this body."
+
+
+class DigestMismatch(ApiError):
+    code = "digest_mismatch"
+    title = "The bytes are not those announced"
+    remedy = "Compute the sha256 of the very bytes that are sent, and send them again."
+
+
+class SizeMismatch(ApiError):
+    code = "size_mismatch"
+    title = "The number of bytes is not the one announced"
+    remedy = "Send as many bytes as were announced; `expected` says how many."
+
+
 class InvalidForm(ApiError):
     code = "invalid_form"
     title = "The body is not a multipart form"

@@ -4,38 +4,40 @@ import asyncio
 import json
 import os
 import re
-import shutil
 import sys
 from pathlib import Path, PurePath
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 import chaos_core
 from chaos_core.errors import ParserLimit
 from chaos_core.readers.outcome import outcome
 
 from .context import Context
-from .uploads import Upload
 
 WALL_SLACK_S = 5.0
 SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,8}")
 IMPORT_ROOT = str(Path(chaos_core.__file__).parents[1])
 
 
-async def parse(context: Context, upload: Upload, folder: Path) -> dict[str, Any]:
+class Source(Protocol):
+    @property
+    def filename(self) -> str: ...
+
+    def reader_words(self) -> dict[str, Any]: ...
+
+    def copy_to(self, path: Path) -> None: ...
+
+
+async def parse(context: Context, source: Source, folder: Path) -> dict[str, Any]:
     """Leaves `series.npz` in the folder and returns the facts about it, or raises what the reader found."""
-    suffix = PurePath(upload.filename).suffix
+    suffix = PurePath(source.filename).suffix
     name = "upload" + (suffix if SUFFIX.fullmatch(suffix) else "")
-    await asyncio.to_thread(_copy, upload.file.file, folder / name)
-    request = {"file": name} | upload.reader_words() | context.settings.reader_limits()
+    await asyncio.to_thread(source.copy_to, folder / name)
+    request = {"file": name} | source.reader_words() | context.settings.reader_limits()
     (folder / "request.json").write_text(json.dumps(request))
     async with context.parser_slots:
         code = await run_reader(folder, context.settings.parse_cpu_s + WALL_SLACK_S)
     return outcome(folder, code)
-
-
-def _copy(source: BinaryIO, target: Path) -> None:
-    with target.open("wb") as copy:
-        shutil.copyfileobj(source, copy, 1024 * 1024)
 
 
 async def run_reader(folder: Path, wall_s: float) -> int:

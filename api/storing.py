@@ -24,16 +24,16 @@ def store_parsed(context: Context, caller: Caller, upload: Upload, series: Path,
     with answering(), series.open("rb") as npz:
         if upload.size <= WHOLE_BYTES:
             with context.bulk.write.begin() as session:
-                content, parsed = (BLOBS.put(session, _pieces(file)) for file in (upload.file.file, npz))
-                return _dataset(session, caller, upload, content, _facts(facts, parsed.sha256))
-        content, parsed = (BLOBS.store(context.bulk, _pieces(file)) for file in (upload.file.file, npz))
+                content, parsed = (BLOBS.put(session, pieces(file)) for file in (upload.file.file, npz))
+                return _dataset(session, caller, upload, content, facts_of(facts, parsed.sha256))
+        content, parsed = (BLOBS.store(context.bulk, pieces(file)) for file in (upload.file.file, npz))
         with context.bulk.write.begin() as session:
-            return _dataset(session, caller, upload, content, _facts(facts, parsed.sha256))
+            return _dataset(session, caller, upload, content, facts_of(facts, parsed.sha256))
 
 
 def store_unparsed(context: Context, caller: Caller, upload: Upload) -> tuple[Dataset, Job]:
     with answering():
-        content = BLOBS.store(context.bulk, _pieces(upload.file.file))
+        content = BLOBS.store(context.bulk, pieces(upload.file.file))
         with context.bulk.write.begin() as session:
             dataset = _dataset(session, caller, upload, content, None)
             job = jobs.create(
@@ -56,11 +56,12 @@ def _dataset(
         name=upload.name,
         content=content,
         options=upload.reader_words(),
+        split=upload.options.stored_split(),
         facts=facts,
     )
 
 
-def _facts(read: dict[str, Any], series_sha256: str) -> datasets.Facts:
+def facts_of(read: dict[str, Any], series_sha256: str) -> datasets.Facts:
     return datasets.Facts(
         format=read["format"],
         series_sha256=series_sha256,
@@ -74,7 +75,7 @@ def _facts(read: dict[str, Any], series_sha256: str) -> datasets.Facts:
     )
 
 
-def _pieces(file: BinaryIO) -> Iterator[bytes]:
+def pieces(file: BinaryIO) -> Iterator[bytes]:
     file.seek(0)
     while piece := file.read(CHUNK_BYTES):
         yield piece

@@ -15,6 +15,8 @@ from chaos_core.spec import Plan, Spec
 from chaos_store import analyses, datasets
 from chaos_store.errors import DatasetNotReady
 from chaos_store.settings import Settings
+from chaos_store.splits import with_split
+from chaos_store.states import Kind
 from chaos_store.tables import AnalysisRow, Dataset
 
 from .context import Caller
@@ -54,7 +56,8 @@ def planned(body: JobCreate, ground: Ground) -> Plan:
     except ValidationError as error:
         dataset_id = ground.dataset.id
         raise AnalysisMissing(f"{ground.analysis.id} was made by an older release", dataset_id=dataset_id) from error
-    return make_plan(Spec.model_validate(body.spec.model_dump(mode="json", exclude_unset=True)), analysis)
+    words = with_split(Kind.train, body.spec.model_dump(mode="json", exclude_unset=True), ground.dataset.split)
+    return make_plan(Spec.model_validate(words), analysis)
 
 
 def judged(body: JobCreate, ground: Ground, plan: Plan, past: Sequence[Past], settings: Settings) -> Validation:

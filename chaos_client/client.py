@@ -13,6 +13,7 @@ import httpx
 
 from chaos_client.failures import ServeError
 from chaos_client.listening import follow
+from chaos_client.parts import LARGE_BYTES, PartSender
 
 FINAL = frozenset({"succeeded", "failed", "cancelled"})
 LONG_POLL_S = 20.0
@@ -79,9 +80,45 @@ class Client:
     def upload(self, filename: str, content: bytes, **fields: str) -> Json:
         """Sends a file as a dataset and waits until it is ready."""
         answer = self._send("POST", "/v1/datasets", files={"file": (filename, content)}, data=fields)
-        dataset: Json = answer.json()
+        return self._read(answer.json())
+
+    def upload_file(
+        self,
+        path: str | Path,
+        *,
+        upload_id: str | None = None,
+        part_bytes: int | None = None,
+        on_progress: Callable[[Json], None] | None = None,
+        **fields: str,
+    ) -> Json:
+        """Sends a file as a dataset and waits until it is ready; a large one, or one with `part_bytes`, in parts.
+
+        Where the connection breaks only the part under way is sent again. `on_progress` hears of the upload: with its
+        `id` as `upload_id` another process goes on with the same file.
+        """
+        file = Path(path)
+        if upload_id is None and part_bytes is None and file.stat().st_size < LARGE_BYTES:
+            return self.upload(file.name, file.read_bytes(), **fields)
+        sender = PartSender(self._http, _refuse, RETRIES, on_progress)
+        upload = sender.resume(file, upload_id) if upload_id else sender.begin(file, part_bytes, fields)
+        return self._read(sender.send(file, upload))
+
+    def announce(self, **fields: Any) -> Json:
+        """A dataset that waits for its bytes; `fields`: the options of an upload, size_bytes, sha256."""
+        return self._post("/v1/datasets", fields)
+
+    def fill(self, dataset_id: str, path: str | Path) -> Json:
+        """Sends the bytes of a dataset that waits for them, as one stream, and waits until it is ready."""
+        with Path(path).open("rb") as content:
+            headers = {"Content-Type": "application/octet-stream"}
+            answer = self._send("PUT", f"/v1/datasets/{dataset_id}/content", content=content, headers=headers)
+        return self._read(answer.json())
+
+    def _read(self, dataset: Json) -> Json:
+        pause_s = 0.05
         while dataset["status"] == "processing":
-            time.sleep(0.5)
+            time.sleep(pause_s)
+            pause_s = min(0.5, 1.5 * pause_s)
             dataset = self.get(f"/v1/datasets/{dataset['id']}")
         if dataset["status"] == "failed":
             raise Problem(422, dataset["error"])

@@ -3,10 +3,9 @@
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Protocol
 
-from sqlalchemy import and_, delete, insert, or_, select, update
+from sqlalchemy import and_, delete, func, insert, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from . import capacity
@@ -14,10 +13,27 @@ from .engine import Database, insert_for, now
 from .errors import BlobCorrupt, NotFound, StoreError
 from .tables import Blob, BlobChunk, new_id
 
-__all__ = ["CHUNK_BYTES", "BlobRef", "BlobStore", "DatabaseBlobs", "MemoryBlobs"]
+__all__ = [
+    "BATCH_BYTES",
+    "CHUNK_BYTES",
+    "BlobRef",
+    "BlobStore",
+    "DatabaseBlobs",
+    "Draft",
+    "MemoryBlobs",
+    "discard",
+    "publish",
+    "rename",
+    "unpublished",
+]
 
 CHUNK_BYTES = 1024 * 1024
-CHUNKS_PER_TRANSACTION = 8
+BATCH_BYTES = 8 * CHUNK_BYTES
+"""What one transaction writes."""
+
+CHUNKS_PER_READ = 4
+QUIETLY = {"synchronize_session": False}
+PAUSED = "The upload paused for so long that what had arrived was thrown away."
 
 
 @dataclass(frozen=True)
@@ -48,26 +64,31 @@ class BlobStore(Protocol):
         ...
 
 
-class Tally:
-    """Cuts pieces of any length into chunks, summing what passes."""
+class Draft:
+    """Chunks that no blob shows yet, summed as they are written; the first one gets the index `first`."""
 
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = pieces
-        self._sha256 = hashlib.sha256()
+    def __init__(self, first: int = 0) -> None:
+        self.content = new_id("blob")
+        self._first = self._next = first
         self._size = 0
+        self._sha256 = hashlib.sha256()
 
-    def chunks(self) -> Iterator[bytes]:
-        pending = bytearray()
-        for piece in self._pieces:
-            self._sha256.update(piece)
-            self._size += len(piece)
-            for offset in range(0, len(piece), CHUNK_BYTES):
-                pending += piece[offset : offset + CHUNK_BYTES]
-                if len(pending) >= CHUNK_BYTES:
-                    yield bytes(pending[:CHUNK_BYTES])
-                    del pending[:CHUNK_BYTES]
-        if pending:
-            yield bytes(pending)
+    def write(self, session: Session, batch: bytes | bytearray) -> None:
+        """Each batch but the last holds whole chunks."""
+        if not batch:
+            return
+        capacity.check_disk(session, len(batch))
+        view = memoryview(batch)
+        self._sha256.update(view)
+        chunks = [view[at : at + CHUNK_BYTES] for at in range(0, len(view), CHUNK_BYTES)]
+        rows = [{"content": self.content, "idx": self._next + at, "data": chunk} for at, chunk in enumerate(chunks)]
+        session.execute(insert(BlobChunk), rows)
+        self._next += len(rows)
+        self._size += len(view)
+
+    @property
+    def chunks(self) -> int:
+        return self._next - self._first
 
     def ref(self) -> BlobRef:
         return BlobRef(self._sha256.hexdigest(), self._size)
@@ -77,20 +98,18 @@ class DatabaseBlobs:
     """Chunks as rows: one backup and one transaction with what they belong to."""
 
     def put(self, session: Session, pieces: Iterable[bytes]) -> BlobRef:
-        content, tally = new_id("blob"), Tally(pieces)
-        for index, chunk in enumerate(tally.chunks()):
-            _insert(session, content, index, chunk)
-        return _publish(session, content, tally.ref())
+        draft = Draft()
+        for batch in _batches(pieces):
+            draft.write(session, batch)
+        return publish(session, draft.content, draft.ref())
 
     def store(self, database: Database, pieces: Iterable[bytes]) -> BlobRef:
-        content, tally = new_id("blob"), Tally(pieces)
-        chunks = enumerate(tally.chunks())
-        while batch := list(islice(chunks, CHUNKS_PER_TRANSACTION)):
+        draft = Draft()
+        for batch in _batches(pieces):
             with database.write.begin() as session:
-                for index, chunk in batch:
-                    _insert(session, content, index, chunk)
+                draft.write(session, batch)
         with database.write.begin() as session:
-            return _publish(session, content, tally.ref())
+            return publish(session, draft.content, draft.ref())
 
     def size(self, session: Session, sha256: str) -> int:
         return _find(session, sha256).size
@@ -155,12 +174,22 @@ def _find(session: Session, sha256: str) -> Blob:
     return blob
 
 
-def _insert(session: Session, content: str, index: int, chunk: bytes) -> None:
-    capacity.check_disk(session, len(chunk))
-    session.execute(insert(BlobChunk).values(content=content, idx=index, data=chunk))
+def _batches(pieces: Iterable[bytes]) -> Iterator[bytearray]:
+    pending = bytearray()
+    for piece in pieces:
+        view = memoryview(piece)
+        while len(view) + len(pending) >= BATCH_BYTES:
+            taken = BATCH_BYTES - len(pending)
+            pending += view[:taken]
+            view = view[taken:]
+            yield pending
+            pending = bytearray()
+        pending += view
+    if pending:
+        yield pending
 
 
-def _publish(session: Session, content: str, ref: BlobRef) -> BlobRef:
+def publish(session: Session, content: str, ref: BlobRef) -> BlobRef:
     """From here on the bytes are seen; the same bytes stored before stay, unless they are damaged."""
     _lock_chunks(session, content, ref)
     statement = insert_for(session, Blob).values(
@@ -172,16 +201,42 @@ def _publish(session: Session, content: str, ref: BlobRef) -> BlobRef:
         damaged = _differ(session, kept, content)
         if damaged:
             healed = update(Blob).where(Blob.sha256 == ref.sha256).values(content=content, chunk_size=CHUNK_BYTES)
-            session.execute(healed, execution_options={"synchronize_session": False})
-        session.execute(delete(BlobChunk).where(BlobChunk.content == (kept if damaged else content)))
+            session.execute(healed, execution_options=QUIETLY)
+        discard(session, kept if damaged else content)
     return ref
+
+
+def discard(session: Session, content: str) -> None:
+    session.execute(delete(BlobChunk).where(BlobChunk.content == content), execution_options=QUIETLY)
+
+
+def rename(session: Session, draft: Draft, content: str) -> None:
+    """The chunks become chunks of `content` without being written anew; StoreError where the collector has taken
+    some."""
+    moved = update(BlobChunk).where(BlobChunk.content == draft.content).values(content=content)
+    if session.execute(moved, execution_options=QUIETLY).rowcount != draft.chunks:  # type: ignore[attr-defined]
+        raise StoreError(PAUSED)
+
+
+def unpublished(database: Database, content: str) -> Iterator[bytes]:
+    """The bytes of chunks that no blob shows, with a short look at the database for each few."""
+    with database.read() as session:
+        last = session.scalar(select(func.max(BlobChunk.idx)).where(BlobChunk.content == content))
+    for index in range(0, 0 if last is None else last + 1, CHUNKS_PER_READ):
+        with database.read() as session:
+            yield from _chunks(session, content, index, index + CHUNKS_PER_READ)
+
+
+def _chunks(session: Session, content: str, first: int, stop: int) -> list[bytes]:
+    wanted = select(BlobChunk.data).where(BlobChunk.content == content, BlobChunk.idx >= first, BlobChunk.idx < stop)
+    return [bytes(data) for data in session.scalars(wanted.order_by(BlobChunk.idx))]
 
 
 def _lock_chunks(session: Session, content: str, ref: BlobRef) -> None:
     """The collector takes the chunks of an upload that paused for too long; it waits for those locked here."""
     mine = select(BlobChunk.idx).where(BlobChunk.content == content).with_for_update(read=True)
     if len(session.scalars(mine).all()) != -(-ref.size // CHUNK_BYTES):
-        raise StoreError("The upload paused for so long that what had arrived was thrown away.")
+        raise StoreError(PAUSED)
 
 
 def _differ(session: Session, kept: str, fresh: str) -> bool:
@@ -194,13 +249,14 @@ def _differ(session: Session, kept: str, fresh: str) -> bool:
 
 def _pieces(session: Session, blob: Blob, start: int, stop: int) -> Iterator[bytes]:
     content, chunk_size = blob.content, blob.chunk_size
-    for index in range(start // chunk_size, -(-stop // chunk_size) if start < stop else 0):
-        statement = select(BlobChunk.data).where(BlobChunk.content == content, BlobChunk.idx == index)
-        chunk = session.scalar(statement)
-        if chunk is None:
-            raise _corrupt(blob.sha256, f"chunk {index} is missing")
-        first = index * chunk_size
-        yield bytes(chunk[max(start - first, 0) : stop - first])
+    end = -(-stop // chunk_size) if start < stop else 0
+    for index in range(start // chunk_size, end, CHUNKS_PER_READ):
+        chunks = _chunks(session, content, index, min(index + CHUNKS_PER_READ, end))
+        if len(chunks) < min(CHUNKS_PER_READ, end - index):
+            raise _corrupt(blob.sha256, f"one of the chunks {index} to {index + CHUNKS_PER_READ - 1} is missing")
+        for place, chunk in enumerate(chunks, index):
+            first = place * chunk_size
+            yield chunk[max(start - first, 0) : stop - first]
 
 
 def _checked(pieces: Iterator[bytes], sha256: str, size: int) -> Iterator[bytes]:

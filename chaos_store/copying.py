@@ -9,7 +9,8 @@ __all__ = ["copy_rows", "count_rows", "first_table_with_rows", "reflect"]
 
 ROWS_AT_A_TIME = 200
 CHUNKS_AT_A_TIME = 4
-LEFT_OUT = ("alembic_version", "lease", "worker", "chaos_backup")
+LEFT_OUT = ("alembic_version", "lease", "worker", "chaos_backup", "upload", "upload_part")
+"""An upload under way is not copied, as its bytes are none of a blob yet."""
 
 Counts = dict[str, int]
 

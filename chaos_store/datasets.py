@@ -1,4 +1,4 @@
-"""Datasets: an upload and the series read from it."""
+"""Datasets: a file and the series read from it."""
 
 from collections.abc import Mapping
 from typing import Any, TypedDict, Unpack
@@ -9,12 +9,15 @@ from sqlalchemy.orm import Session
 from . import capacity, commands
 from .announcements import announce_dataset
 from .blobs import BlobRef
-from .errors import DatasetInUse, NotFound, WrongState
+from .errors import DatasetHasContent, DatasetInUse, NotFound, WrongState
 from .paging import Place, window
 from .states import FINISHED, Kind
 from .tables import Dataset, Job
 
-__all__ = ["Facts", "create", "delete", "get", "page", "ready", "reject", "same_series"]
+__all__ = ["Facts", "create", "delete", "fill", "get", "page", "ready", "reject", "same_series"]
+
+
+FRESHLY = {"synchronize_session": False, "populate_existing": True}
 
 
 class Facts(TypedDict):
@@ -36,26 +39,56 @@ def create(
     *,
     project_id: str,
     name: str,
-    content: BlobRef,
+    content: BlobRef | None,
     options: Mapping[str, Any] | None = None,
+    expected: Mapping[str, Any] | None = None,
+    split: Mapping[str, Any] | None = None,
     facts: Facts | None = None,
 ) -> Dataset:
-    """A dataset that is `ready` where the facts are known, else `processing`."""
-    known: dict[str, Any] = dict(facts or {})
+    """A dataset that is `ready` where the facts are known, `processing` where they are not, `empty` without bytes."""
     dataset = Dataset(
         project_id=project_id,
         name=name,
-        status="ready" if known else "processing",
-        size_bytes=content.size,
-        content_sha256=content.sha256,
         options=dict(options or {}),
-        **known,
+        expected=None if expected is None else dict(expected),
+        split=None if split is None else dict(split),
+        **_filled(content, facts),
     )
     session.add(dataset)
     session.flush()
     capacity.require_bytes(session, project_id)
     announce_dataset(session, dataset)
     return dataset
+
+
+def fill(
+    session: Session,
+    project_id: str,
+    dataset_id: str,
+    *,
+    content: BlobRef,
+    options: Mapping[str, Any],
+    facts: Facts | None = None,
+) -> Dataset:
+    """Gives an empty dataset its bytes, once."""
+    waiting = update(Dataset).where(
+        Dataset.project_id == project_id, Dataset.id == dataset_id, Dataset.status == "empty"
+    )
+    filled = waiting.values(options=dict(options), **_filled(content, facts)).returning(Dataset)
+    dataset = session.scalars(filled, execution_options=FRESHLY).one_or_none()
+    if dataset is not None:
+        return dataset
+    status = session.scalar(get(project_id, dataset_id).with_only_columns(Dataset.status))
+    if status is None:
+        raise NotFound(f"There is no dataset {dataset_id}.", kind="dataset", id=dataset_id)
+    raise DatasetHasContent(f"Dataset {dataset_id} is {status}.", dataset_id=dataset_id, status=status)
+
+
+def _filled(content: BlobRef | None, facts: Facts | None) -> dict[str, Any]:
+    if content is None:
+        return {"status": "empty", "size_bytes": 0}
+    stored = {"size_bytes": content.size, "content_sha256": content.sha256}
+    return {"status": "ready" if facts else "processing", **stored, **(facts or {})}
 
 
 def get(project_id: str, dataset_id: str) -> Select[Dataset]:
@@ -111,8 +144,7 @@ def delete(session: Session, project_id: str, dataset_id: str, *, cascade: bool 
 
 def _finish(session: Session, dataset_id: str, **values: Any) -> Dataset:
     open_one = update(Dataset).where(Dataset.id == dataset_id, Dataset.status == "processing")
-    options = {"synchronize_session": False, "populate_existing": True}
-    dataset = session.scalars(open_one.values(**values).returning(Dataset), execution_options=options).one_or_none()
+    dataset = session.scalars(open_one.values(**values).returning(Dataset), execution_options=FRESHLY).one_or_none()
     if dataset is not None:
         announce_dataset(session, dataset)
         return dataset

@@ -8,7 +8,8 @@ StoreError
 ├── WebhookUrlRefused  webhooks are not sent to such a URL
 ├── WrongState       the thing is not in a state that allows it
 │   ├── NotCancellable, NotClonable, NotPausable, NotResumable, NotRetryable, NotDeletable
-│   └── PlanFrozen, DatasetNotReady, DatasetInUse, WebhookDisabled
+│   ├── PlanFrozen, DatasetNotReady, DatasetInUse, DatasetHasContent, WebhookDisabled
+│   └── UploadClosed, UploadIncomplete, PartConflict
 ├── UploadCancelled  the job that should have read the upload was cancelled
 ├── LeaseLost        another worker has, or may have, the job
 ├── WorkerLost       no worker finished the job in the attempts allowed
@@ -30,6 +31,7 @@ __all__ = [
     "BackupRefused",
     "BadCursor",
     "BlobCorrupt",
+    "DatasetHasContent",
     "DatasetInUse",
     "DatasetNotReady",
     "IdempotencyAnswerLost",
@@ -45,6 +47,7 @@ __all__ = [
     "NotPausable",
     "NotResumable",
     "NotRetryable",
+    "PartConflict",
     "PlanFrozen",
     "QueueFull",
     "QuotaBytes",
@@ -57,6 +60,8 @@ __all__ = [
     "TooManyLabels",
     "TooManyWebhooks",
     "UploadCancelled",
+    "UploadClosed",
+    "UploadIncomplete",
     "WebhookDisabled",
     "WebhookUrlRefused",
     "WorkerLost",
@@ -176,6 +181,38 @@ class DatasetInUse(WrongState):
     remedy = "Delete its jobs first, or pass cascade=true to delete them with it once all of them are finished."
 
 
+class DatasetHasContent(WrongState):
+    """The bytes of a dataset are sent once; fields `dataset_id`, `status`."""
+
+    code = "dataset_has_content"
+    title = "The dataset has its content already"
+    remedy = "Post a new dataset for other bytes."
+
+
+class UploadClosed(WrongState):
+    """The parts have become a dataset; field `status`."""
+
+    code = "upload_closed"
+    title = "The upload is complete"
+    remedy = "Read the upload: `dataset_id` is what it has become. Post a new upload for other bytes."
+
+
+class UploadIncomplete(WrongState):
+    """Parts have not arrived; fields `missing`, the numbers of the first of them, and `count`."""
+
+    code = "upload_incomplete"
+    title = "Parts of the upload are missing"
+    remedy = "Send the parts listed in `missing`, then complete the upload."
+
+
+class PartConflict(WrongState):
+    """The part has arrived with other bytes; fields `number`, `sha256`."""
+
+    code = "part_conflict"
+    title = "The part has come with other bytes"
+    remedy = "Send the bytes of before, or delete the upload and begin a new one."
+
+
 class PlanFrozen(WrongState):
     """A job's plan is written once; field `plan_hash`."""
 
@@ -185,11 +222,11 @@ class PlanFrozen(WrongState):
 
 
 class DatasetNotReady(WrongState):
-    """The upload is still being read, or could not be; fields `dataset_id`, `status`."""
+    """Its bytes have not come, are still being read, or could not be; fields `dataset_id`, `status`."""
 
     code = "dataset_not_ready"
     title = "The dataset is not ready"
-    remedy = "Wait until its status is `ready`; if it is `failed`, correct the file and send it again."
+    remedy = "Wait until its status is `ready`; if `empty`, PUT its content; if `failed`, send a corrected file."
 
 
 class WebhookDisabled(WrongState):

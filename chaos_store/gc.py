@@ -1,4 +1,4 @@
-"""Gives back what nobody needs: unused blobs, uploads broken off, jobs whose time to be kept is over.
+"""Gives back what nobody needs: unused blobs, uploads broken off or given up, jobs whose time to be kept is over.
 
 Each step is a short transaction. Rows are locked before the question "does anybody use this?" is asked again, and rows
 that somebody else has locked are left for the next time: so no upload and no job ever waits for a broken promise.
@@ -9,15 +9,15 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Select, delete, exists, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, and_, delete, exists, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from . import commands, deliveries, idempotency
+from . import commands, deliveries, idempotency, uploads
 from .capacity import USERS
 from .engine import Database, now
 from .errors import StoreError
 from .states import FINISHED
-from .tables import Blob, BlobChunk, Job, Project
+from .tables import Blob, BlobChunk, Job, Project, Upload
 
 __all__ = ["USERS", "Collected", "broken_uploads", "collect", "steps", "total"]
 
@@ -36,6 +36,7 @@ class Collected(NamedTuple):
     expired_jobs: int = 0
     deliveries: int = 0
     idempotency_keys: int = 0
+    expired_uploads: int = 0
 
 
 def collect(database: Database, *, grace_s: float, deliveries_s: float = math.inf) -> Collected:
@@ -51,14 +52,15 @@ def steps(database: Database, *, grace_s: float, deliveries_s: float = math.inf)
     """The round in short transactions, for a caller who may have to stop between them."""
     yield from (Collected(deliveries=count) for count in deliveries.forget(database, deliveries_s))
     yield from _expired_jobs(database)
+    yield from _expired_uploads(database)
     yield from _unused_blobs(database, grace_s)
     yield from broken_uploads(database, grace_s=grace_s)
     yield Collected(idempotency_keys=idempotency.forget(database))
 
 
 def broken_uploads(database: Database, *, grace_s: float) -> Iterator[Collected]:
-    """Chunks that no blob shows, the newest of them older than the grace."""
-    orphans = select(BlobChunk.content).where(_without_blob()).distinct()
+    """Chunks of no blob and of no upload under way, the newest of them older than the grace."""
+    orphans = select(BlobChunk.content).where(*_forsaken()).distinct()
     with database.read() as session:
         contents = session.scalars(orphans).all()
         old = [content for content in contents if _is_older(session, content, grace_s)]
@@ -87,6 +89,21 @@ def _delete_job(database: Database, project_id: str, job_id: str) -> bool:
         log.info("%s is kept: %s", job_id, error)
         return False
     return True
+
+
+def _expired_uploads(database: Database) -> Iterator[Collected]:
+    """The row goes first, so that no part can be added; its chunks are then chunks of nobody."""
+    over = select(Upload).where(Upload.expires_at < now()).order_by(Upload.id).limit(1)
+    while True:
+        with database.write.begin() as session:
+            upload = session.scalar(over.with_for_update(skip_locked=True))
+            if upload is None:
+                return
+            content, was_open = upload.content, upload.status == "open"
+            uploads.remove_row(session, upload)
+        if was_open:
+            _remove_chunks(database, [content])
+        yield Collected(expired_uploads=int(was_open))
 
 
 def _unused_blobs(database: Database, grace_s: float) -> Iterator[Collected]:
@@ -120,8 +137,9 @@ def _may_go(grace_s: float) -> Iterator[ColumnElement[bool]]:
         yield ~exists().where(user == Blob.sha256)
 
 
-def _without_blob() -> ColumnElement[bool]:
-    return ~exists().where(Blob.content == BlobChunk.content)
+def _forsaken() -> Iterator[ColumnElement[bool]]:
+    yield ~exists().where(Blob.content == BlobChunk.content)
+    yield ~exists().where(and_(Upload.content == BlobChunk.content, Upload.status == "open"))
 
 
 def _is_older(session: Session, content: str, grace_s: float) -> bool:
@@ -131,14 +149,14 @@ def _is_older(session: Session, content: str, grace_s: float) -> bool:
 
 def _remove_chunks(database: Database, contents: Sequence[str]) -> bool:
     """From the end, a few at a time; False where the upload turned out to be alive."""
-    mine = select(BlobChunk.content, BlobChunk.idx).where(BlobChunk.content.in_(contents), _without_blob())
+    mine = select(BlobChunk.content, BlobChunk.idx).where(BlobChunk.content.in_(contents), *_forsaken())
     last_ones = mine.order_by(BlobChunk.content, BlobChunk.idx.desc()).limit(CHUNKS_PER_TRANSACTION)
     removed = False
     while True:
         with database.write.begin() as session:
             locked = session.execute(last_ones.with_for_update(skip_locked=True)).all()
             chunks = tuple_(BlobChunk.content, BlobChunk.idx).in_([tuple(key) for key in locked])
-            statement = delete(BlobChunk).where(chunks, _without_blob()).returning(BlobChunk.idx)
+            statement = delete(BlobChunk).where(chunks, *_forsaken()).returning(BlobChunk.idx)
             if not locked or not session.scalars(statement, execution_options=QUIETLY).all():
                 return removed
         removed = True

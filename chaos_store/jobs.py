@@ -13,6 +13,7 @@ from . import capacity, logs
 from .engine import insert_for, now
 from .errors import DatasetNotReady, NotFound, PlanFrozen, QueueFull, WorkerLost
 from .paging import Place, window
+from .splits import with_split
 from .states import LIVE, Event, Kind, State, sources
 from .tables import Dataset, Job, JobEvent, Metric
 from .transitions import Claim, conclude, held, hold, record, transition, write
@@ -91,10 +92,11 @@ def create(
     max_queued: int | None = None,
 ) -> Job:
     """A queued job. `woken_at` is set at once: a wake-up call that never came is repeated by the reaper."""
-    wanted = select(Dataset.status).where(Dataset.project_id == project_id, Dataset.id == dataset_id)
-    status = session.scalar(wanted.with_for_update(read=True, key_share=True))
-    if status is None:
+    wanted = select(Dataset.status, Dataset.split).where(Dataset.project_id == project_id, Dataset.id == dataset_id)
+    found = session.execute(wanted.with_for_update(read=True, key_share=True)).first()
+    if found is None:
         raise NotFound(f"There is no dataset {dataset_id}.", kind="dataset", id=dataset_id)
+    status, split = found
     if status != "ready" and kind != Kind.ingest:
         raise DatasetNotReady(f"Dataset {dataset_id} is {status}.", dataset_id=dataset_id, status=status)
     if max_queued is not None:
@@ -105,7 +107,7 @@ def create(
         kind=kind,
         dataset_id=dataset_id,
         analysis_id=analysis_id,
-        spec=dict(spec or {}),
+        spec=with_split(kind, spec, split),
         seed=seed,
         labels=dict(labels or {}),
         limits=dict(limits or {}),

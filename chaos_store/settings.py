@@ -101,6 +101,10 @@ class Settings(BaseSettings):
 
     inline_upload_bytes: PositiveInt = Field(64 * MIB, description="uploads up to this size are parsed at once")
     max_upload_bytes: PositiveInt = Field(1024 * MIB, description="largest upload accepted")
+    part_bytes: PositiveInt = Field(16 * MIB, description="size of the parts of an upload where the client names none")
+    upload_expiry_s: PositiveFloat = Field(
+        86_400.0, description="an upload to which no part came for so long is given up"
+    )
     parse_memory_bytes: PositiveInt = Field(2048 * MIB, description="memory one parser may use")
     parse_cpu_s: PositiveInt = Field(60, description="processor time one parser may use")
     max_rows: PositiveInt = Field(READER.max_rows, description="most rows of a dataset")

@@ -51,7 +51,7 @@ class JobFolder:
         return None if known is None else known.id
 
     def _fetch_data(self, dataset: Dataset) -> None:
-        if self._claim.kind == Kind.ingest:
+        if self._claim.kind == Kind.ingest and dataset.content_sha256 is not None:
             self._fetch(dataset.content_sha256, UPLOAD_FILE)
         elif dataset.series_sha256 is not None:
             self._fetch(dataset.series_sha256, SERIES_FILE)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, BackgroundTasks, Body, Response
 from sqlalchemy.orm import Session
 
 from chaos_core.errors import SpecError, UnknownKind
-from chaos_store import broker, commands, jobs
+from chaos_store import broker, commands, datasets, jobs
 from chaos_store.errors import (
     DatasetNotReady,
     NotCancellable,
@@ -21,7 +21,7 @@ from chaos_store.errors import (
     StorageFull,
     TooManyLabels,
 )
-from chaos_store.tables import Job
+from chaos_store.tables import Dataset, Job
 
 from .. import problems
 from ..cloning import words_of
@@ -122,7 +122,8 @@ async def clone(
 ) -> JobOut:
     async with context.read() as session:
         job = await one(session, jobs.get(caller.project_id, job_id), "job", job_id)
-    return await queue_job(context, caller, response, background, **words_of(job, body))
+        split = await session.scalar(datasets.get(caller.project_id, job.dataset_id).with_only_columns(Dataset.split))
+    return await queue_job(context, caller, response, background, **words_of(job, body, split))
 
 
 @router.patch(

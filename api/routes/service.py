@@ -14,6 +14,7 @@ from ..instruments import Watched, require_watcher
 from ..running import LIMITS
 from ..schemas.problem import ProblemKind, ProblemKinds
 from ..schemas.service import KindOut, Limits, Live, ModelTypes, Ready
+from ..schemas.uploads import MAX_PART_BYTES, MAX_PARTS
 
 TEXT = "text/plain"
 
@@ -61,6 +62,7 @@ async def metrics(request: Request, context: Shared, instruments: Watched) -> Re
 async def limits(context: Shared) -> Limits:
     facts = {name: getattr(context.settings, name, None) for name in Limits.model_fields}
     fixed = {"object": "limits", "max_json_bytes": MAX_JSON_BYTES, "max_page": MAX_PAGE}
+    fixed |= {"max_part_bytes": MAX_PART_BYTES, "max_parts": MAX_PARTS}
     return Limits.model_validate(facts | fixed | LIMITS)
 
 

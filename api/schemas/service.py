@@ -7,6 +7,10 @@ class Limits(BaseModel):
     object: str = "limits"
     inline_upload_bytes: int
     max_upload_bytes: int
+    part_bytes: int = Field(description="size of the parts of an upload where none is named")
+    max_part_bytes: int
+    max_parts: int
+    upload_expiry_s: float = Field(description="an upload to which no part came for so long is given up")
     max_json_bytes: int
     parse_memory_bytes: int
     parse_cpu_s: int

@@ -8,6 +8,7 @@ from chaos_client.cli.doctor import doctor
 from chaos_client.cli.kinds import kinds
 from chaos_client.cli.serve import serve
 from chaos_client.cli.systems import generate, systems
+from chaos_client.cli.upload import upload
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Learn chaotic dynamics from time series, as a service."
@@ -18,4 +19,5 @@ app.command()(doctor)
 app.command()(kinds)
 app.command()(systems)
 app.command()(generate)
+app.command()(upload)
 app.add_typer(admin, name="admin")

@@ -35,9 +35,9 @@ class Piece(NamedTuple):
 def read_csv(path: Path, options: ReadOptions) -> tuple[Table, Selection]:
     """Reads the wanted columns of a text table.
 
-    Every cell is read as text first, so that one that is not a number can be named. Blank lines between rows are
-    skipped, but in a table of one column they are missing values. The words nan, na, null, none, ?, - and the empty
-    cell are missing values (NaN here; `to_series` refuses them unless told otherwise).
+    Cells are read as numbers; a block in which one is none is read again as text, so that it can be named. Blank
+    lines between rows are skipped, but in a table of one column they are missing values. The words nan, na, null,
+    none, ?, - and the empty cell are missing values (NaN here; `to_series` refuses them unless told otherwise).
 
     Args:
         path: the file.
@@ -117,6 +117,9 @@ def _numbers(block: Block, dialect: Dialect, selection: Selection, row: int) -> 
     else:
         content, found, delimiter = block.text(), block.count(dialect.delimiter) + 1, dialect.delimiter
     _refuse_ragged(block, found, dialect.cells, row)
+    plain = None if dialect.decimal_comma else _plain(content, delimiter, dialect.cells, selection)
+    if plain is not None and len(plain) == len(block.starts):
+        return Piece(plain, block.numbers)
     try:
         cells = pl.read_csv(
             io.BytesIO(content),
@@ -140,6 +143,27 @@ def _numbers(block: Block, dialect: Dialect, selection: Selection, row: int) -> 
         if bad.size and not optional:
             raise _not_a_number(block, dialect, row, int(bad[0]), position, texts)
     return Piece(x, block.numbers)
+
+
+def _plain(content: bytes, delimiter: str, count: int, selection: Selection) -> Floats | None:
+    """The numbers where every cell is one or empty, which takes a tenth of the time."""
+    wanted = sorted(selection.positions)
+    try:
+        cells = pl.read_csv(
+            io.BytesIO(content),
+            has_header=False,
+            separator=delimiter,
+            infer_schema=False,
+            schema_overrides=[pl.Float64 if place in wanted else pl.String for place in range(count)],
+            columns=wanted,
+            low_memory=True,
+        )
+    except pl.exceptions.PolarsError:
+        return None
+    if set(cells.dtypes) != {pl.Float64}:
+        return None
+    numbers: Floats = cells.fill_null(np.nan).to_numpy()[:, [wanted.index(place) for place in selection.positions]]
+    return numbers
 
 
 def _unblanked(block: Block) -> tuple[bytes, Ints]:

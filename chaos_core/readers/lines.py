@@ -103,7 +103,7 @@ def blocks(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
             if b"\0" in whole:
                 line = first + whole.count(b"\n", 0, whole.index(b"\0"))
                 raise UnreadableFile(f"line {line} holds binary bytes, not text", line=line)
-            block, seen = _scan(whole.replace(b"\r\n", b"\n"), first)
+            block, seen = _scan(whole.replace(b"\r\n", b"\n") if b"\r" in whole else whole, first)
             first += seen
             yield block
 

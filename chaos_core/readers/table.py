@@ -143,7 +143,8 @@ def to_series(table: Table, selection: Selection, options: ReadOptions) -> tuple
 
 
 def _columns(table: Table, positions: list[int]) -> Floats:
-    values: Floats = table.x[:, [table.positions.index(i) for i in positions]]
+    places = [table.positions.index(i) for i in positions]
+    values: Floats = table.x if places == list(range(table.x.shape[1])) else table.x[:, places]
     return values
 
 

@@ -8,6 +8,7 @@ from .idempotency import IdempotencyKey
 from .jobs import Checkpoint, Job, JobEvent, JobLog, Lease, Metric
 from .models import Artifact, TrainedModel, Trajectory
 from .projects import ApiKey, Project, ProjectUse
+from .uploads import Upload, UploadPart
 from .webhooks import Attempt, Delivery, Webhook
 from .workers import Worker
 
@@ -33,6 +34,8 @@ __all__ = [
     "ProjectUse",
     "TrainedModel",
     "Trajectory",
+    "Upload",
+    "UploadPart",
     "Webhook",
     "Worker",
     "new_id",

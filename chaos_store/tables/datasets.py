@@ -8,6 +8,8 @@ from .base import Base, Json, new_id
 
 
 class Dataset(Base):
+    """`empty` until its bytes have come; `expected` is what was announced of them, `split` the shares of its pieces."""
+
     __tablename__ = "dataset"
     __table_args__ = (Index(None, "project_id", "created_at", "id"),)
 
@@ -17,7 +19,7 @@ class Dataset(Base):
     status: Mapped[str]
     format: Mapped[str | None]
     size_bytes: Mapped[int] = mapped_column(BigInteger)
-    content_sha256: Mapped[str] = mapped_column(ForeignKey("blob.sha256"), index=True)
+    content_sha256: Mapped[str | None] = mapped_column(ForeignKey("blob.sha256"), index=True)
     series_sha256: Mapped[str | None] = mapped_column(ForeignKey("blob.sha256"), index=True)
     rows: Mapped[int | None] = mapped_column(BigInteger)
     channels: Mapped[int | None]
@@ -27,6 +29,8 @@ class Dataset(Base):
     stretches: Mapped[int | None]
     input_names: Mapped[list[str] | None]
     options: Mapped[Json] = mapped_column(default=dict)
+    expected: Mapped[Json | None]
+    split: Mapped[Json | None]
     error: Mapped[Json | None]
     created_at: Mapped[float] = mapped_column(default=now())
 

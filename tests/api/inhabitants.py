@@ -1,6 +1,6 @@
 """One of everything that a project can have, by the names that the paths of the API give the ids."""
 
-from chaos_store import announcements, keys, webhooks
+from chaos_store import announcements, keys, uploads, webhooks
 from chaos_store.engine import Database
 from tests.api.conftest import Walked
 
@@ -10,7 +10,10 @@ def ids_of(database: Database, project_id: str, walked: Walked) -> dict[str, str
     with database.write.begin() as session:
         webhook = webhooks.create(session, project_id=project_id, url="https://example.com/")
         delivery = announcements.send_test(session, project_id, webhook.id)
+        upload = uploads.create(
+            session, project_id=project_id, name="x", filename="x", size_bytes=1, part_bytes=1, expiry_s=3600.0
+        )
         key, _ = keys.issue(session, project_id, "walked")
     own = {"artifact_id": walked.figure_id, "webhook_id": webhook.id, "delivery_id": delivery.id}
-    own |= {"project_id": project_id, "key_id": key.id}
+    own |= {"project_id": project_id, "key_id": key.id, "upload_id": upload.id, "number": "1"}
     return {name: getattr(walked, name) for name in names} | own

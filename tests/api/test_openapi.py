@@ -14,7 +14,8 @@ OPERATIONS = {
     "api_keys_create", "api_keys_delete", "api_keys_get", "api_keys_list", "api_keys_update", "audit_events_list",
     "artifacts_content", "artifacts_content_head", "artifacts_get", "baselines_create",
     "datasets_analysis", "datasets_content", "datasets_content_head", "datasets_create", "datasets_delete",
-    "datasets_generate", "datasets_get", "datasets_list",
+    "datasets_fill", "datasets_generate", "datasets_get", "datasets_list", "datasets_preview", "datasets_series",
+    "datasets_stats",
     "jobs_archive", "jobs_archive_head",
     "jobs_artifacts", "jobs_cancel", "jobs_checkpoints", "jobs_clone", "jobs_create", "jobs_delete", "jobs_events",
     "jobs_get", "jobs_list", "jobs_logs", "jobs_metrics", "jobs_pause", "jobs_resume", "jobs_retry",
@@ -28,6 +29,7 @@ OPERATIONS = {
     "webhook_deliveries_get", "webhook_deliveries_retry", "webhooks_create", "webhooks_delete", "webhooks_deliveries",
     "webhooks_get", "webhooks_list", "webhooks_rotate_secret", "webhooks_test", "webhooks_update",
     "usage_get", "workers_list",
+    "uploads_complete", "uploads_create", "uploads_delete", "uploads_get", "uploads_list", "uploads_part",
 }  # fmt: skip
 PUBLIC = {
     "service_live", "service_metrics", "service_ready", "problems_get", "problems_list", "limits_get",
@@ -93,6 +95,10 @@ REFUSALS = {
     "datasets_generate": ("403", "quota_bytes"),
     "api_keys_create": ("403", "key_outlives"),
     "api_keys_delete": ("409", "last_admin_key"),
+    "datasets_fill": ("409", "dataset_has_content"),
+    "uploads_part": ("409", "part_conflict"),
+    "uploads_complete": ("409", "upload_incomplete"),
+    "datasets_series": ("422", "unknown_column"),
 }
 
 
@@ -121,7 +127,8 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 def test_every_body_has_an_example(document: dict[str, Any]) -> None:
     bodies = {name: op["requestBody"]["content"] for name, op in _operations(document).items() if "requestBody" in op}
     assert set(bodies) == {
-        "datasets_create", "datasets_generate", "jobs_create", "jobs_clone", "jobs_retry", "jobs_update",
+        "datasets_create", "datasets_fill", "datasets_generate", "uploads_create", "uploads_part",
+        "jobs_create", "jobs_clone", "jobs_retry", "jobs_update",
         "jobs_validate", "analyses_create", "baselines_create", "models_forecast", "models_generate", "models_update",
         "webhooks_create", "webhooks_rotate_secret", "webhooks_update",
         "api_keys_create", "api_keys_update", "projects_create", "projects_update",
@@ -158,6 +165,7 @@ def test_uploads_are_declared_as_a_form_with_a_file(document: dict[str, Any]) ->
         "delimiter",
         "decimal",
         "header",
+        "split",
     }
     assert form["required"] == ["file"]
 

@@ -86,7 +86,7 @@ async def test_a_foreign_id_is_the_same_as_an_absent_one_on_every_route(
             assert set(foreign.json()) == set(absent.json())
 
 
-@pytest.mark.parametrize("noun", ["datasets", "analyses", "jobs", "models", "trajectories", "webhooks"])
+@pytest.mark.parametrize("noun", ["datasets", "analyses", "jobs", "models", "trajectories", "uploads", "webhooks"])
 async def test_lists_show_only_what_is_mine(
     client: httpx.AsyncClient, stranger: httpx.AsyncClient, ids: dict[str, str], noun: str
 ) -> None:

@@ -15,7 +15,7 @@ from chaos_store import analyses, artifacts, jobs, trained
 from chaos_store.blobs import DatabaseBlobs
 from chaos_store.engine import Database
 from chaos_store.settings import Settings
-from chaos_store.tables import AnalysisRow, Job, JobEvent
+from chaos_store.tables import AnalysisRow, Dataset, Job, JobEvent
 from tests.api.conftest import add_dataset, add_job, client_of, take
 
 SPEC = {"cell": {"kind": "clipped_shplrnn", "hidden": 30}, "training": {"updates": 1000}}
@@ -36,6 +36,18 @@ def analysis_id(database: Database, project_id: str, dataset_id: str, facts: dic
     maker = add_job(database, project_id, dataset_id)
     with database.write.begin() as session:
         return analyses.create(session, project_id=project_id, dataset_id=dataset_id, job_id=maker, result=facts).id
+
+
+async def test_the_split_of_the_dataset_is_the_plans(
+    client: httpx.AsyncClient, database: Database, dataset_id: str, analysis_id: str
+) -> None:
+    mine, other = [{"train": share, "validation": 0.1, "test": 0.9 - share} for share in (0.6, 0.7)]
+    with database.write.begin() as session:
+        session.execute(update(Dataset).values(split=mine))
+    for spec, expected in ((SPEC, mine), (SPEC | {"split": other}, other)):
+        body = {"dataset_id": dataset_id, "analysis_id": analysis_id, "spec": spec}
+        found = (await client.post("/v1/jobs:validate", json=body)).json()
+        assert found["plan"]["split"] == pytest.approx(expected)
 
 
 def counted(database: Database) -> list[int]:
