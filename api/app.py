@@ -24,6 +24,9 @@ from .routes import (
     baselines,
     commands,
     datasets,
+    diagnostics,
+    evaluations,
+    figures,
     jobs,
     metrics,
     models,
@@ -50,13 +53,15 @@ TAGS = [
     {"name": "analyses", "description": "facts about a dataset"},
     {"name": "jobs", "description": "long work"},
     {"name": "models", "description": "trained models"},
+    {"name": "evaluations", "description": "scores of any two trajectories"},
     {"name": "trajectories", "description": "free runs of trained models"},
     {"name": "artifacts", "description": "files that jobs made"},
     {"name": "service", "description": "health, limits, kinds, errors"},
 ]
 RESOURCES = (
     datasets.router, systems.datasets, analyses.router, jobs.router, metrics.router, baselines.router, commands.router,
-    validations.router, archives.router, models.router, runs.router, trajectories.router, artifacts.router,
+    validations.router, archives.router, models.router, runs.router, figures.router, diagnostics.router,
+    trajectories.router, evaluations.router, artifacts.router,
 )  # fmt: skip
 
 

@@ -20,7 +20,9 @@ from .context import Caller
 from .errors import AnalysisMissing
 from .lookup import one
 from .schemas.jobs import JobCreate
+from .schemas.resource import Json
 from .schemas.validations import SecondsOut, Validation
+from .starting import find_start, parent_of
 
 Past = Row[*tuple[Any, ...]]
 
@@ -30,6 +32,7 @@ class Ground(NamedTuple):
 
     dataset: Dataset
     analysis: AnalysisRow
+    start: Json | None
 
 
 async def find_ground(session: AsyncSession, caller: Caller, body: JobCreate) -> Ground:
@@ -44,12 +47,13 @@ async def find_ground(session: AsyncSession, caller: Caller, body: JobCreate) ->
     found: AnalysisRow | None = await session.scalar(wanted)
     if found is None or found.result is None:
         raise AnalysisMissing(f"{dataset.id} has not been analysed yet", dataset_id=dataset.id)
-    return Ground(dataset, found)
+    return Ground(dataset, found, await find_start(session, caller, body.start_from))
 
 
 def planned(body: JobCreate, ground: Ground) -> Plan:
     analysis = Analysis.model_validate(ground.analysis.result)
-    return make_plan(Spec.model_validate(body.spec.model_dump(mode="json", exclude_unset=True)), analysis)
+    spec = Spec.model_validate(body.spec.model_dump(mode="json", exclude_unset=True))
+    return make_plan(spec, analysis, parent_of(ground.start))
 
 
 def judged(body: JobCreate, ground: Ground, plan: Plan, past: Sequence[Past], settings: Settings) -> Validation:

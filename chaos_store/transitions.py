@@ -33,6 +33,7 @@ class Claim:
     checkpoint_update: int | None
     limits: dict[str, Any]
     deadline: float | None = None
+    start: dict[str, Any] | None = None
 
 
 def transition(session: Session, event: Event, *conditions: ColumnElement[bool], **values: Any) -> Sequence[Job]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, BackgroundTasks, Body, Response
 from sqlalchemy.orm import Session
 
-from chaos_core.errors import SpecError, UnknownKind
+from chaos_core.errors import Inconsistent, SpecError, UnknownKind
 from chaos_store import broker, commands, jobs
 from chaos_store.errors import (
     DatasetNotReady,
@@ -31,6 +31,7 @@ from ..errors import BodyTooLarge, DatabaseUnavailable, InvalidJson, Unsupported
 from ..lookup import one
 from ..queueing import queue_job
 from ..schemas.jobs import JobClone, JobOut, JobRetry, JobUpdate
+from ..starting import check_start, find_start
 from .jobs import shown
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -105,8 +106,8 @@ async def retry(
     summary="Queue a job like this one, with changes",
     dependencies=[JsonIfAny],
     responses=problems.declared(
-        NotFound, NotClonable, TooManyLabels, DatasetNotReady, SpecError, UnknownKind, InvalidJson, BodyTooLarge,
-        UnsupportedMediaType, QueueFull, DatabaseUnavailable, StorageFull,
+        NotFound, NotClonable, TooManyLabels, DatasetNotReady, SpecError, UnknownKind, Inconsistent, InvalidJson,
+        BodyTooLarge, UnsupportedMediaType, QueueFull, DatabaseUnavailable, StorageFull,
     ),
 )  # fmt: skip
 async def clone(
@@ -119,7 +120,11 @@ async def clone(
 ) -> JobOut:
     async with context.read() as session:
         job = await one(session, jobs.get(caller.project_id, job_id), "job", job_id)
-    return await queue_job(context, caller, response, background, **words_of(job, body))
+        words = words_of(job, body)
+        if "start_from" in body.model_fields_set:
+            words["start"] = await find_start(session, caller, body.start_from)
+        await check_start(session, caller, words["start"], words["spec"], words["dataset_id"])
+    return await queue_job(context, caller, response, background, **words)
 
 
 @router.patch(

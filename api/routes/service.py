@@ -7,6 +7,7 @@ from chaos_core.families import FAMILIES, described
 
 from .. import problems
 from ..deps import MAX_PAGE, Shared
+from ..diagnosing import MAX_WORK
 from ..envelope import MAX_JSON_BYTES
 from ..readiness import check
 from ..running import LIMITS
@@ -38,7 +39,7 @@ async def ready(context: Shared, response: Response) -> Ready:
 @router.get("/limits", operation_id="limits_get", summary="What this service takes at most")
 async def limits(context: Shared) -> Limits:
     facts = {name: getattr(context.settings, name, None) for name in Limits.model_fields}
-    fixed = {"object": "limits", "max_json_bytes": MAX_JSON_BYTES, "max_page": MAX_PAGE}
+    fixed = {"object": "limits", "max_json_bytes": MAX_JSON_BYTES, "max_page": MAX_PAGE, "max_diagnosis_work": MAX_WORK}
     return Limits.model_validate(facts | fixed | LIMITS)
 
 

@@ -3,6 +3,7 @@
 from .base import Base, new_id
 from .blobs import Blob, BlobChunk
 from .datasets import AnalysisRow, Dataset
+from .evaluations import Evaluation
 from .jobs import Checkpoint, Job, JobEvent, Lease, Metric
 from .models import Artifact, TrainedModel, Trajectory
 from .projects import ApiKey, Project
@@ -16,6 +17,7 @@ __all__ = [
     "BlobChunk",
     "Checkpoint",
     "Dataset",
+    "Evaluation",
     "Job",
     "JobEvent",
     "Lease",

@@ -13,12 +13,14 @@ OPERATIONS = {
     "analyses_create", "analyses_figure", "analyses_figure_head", "analyses_get", "analyses_list",
     "artifacts_content", "artifacts_content_head", "artifacts_get", "baselines_create",
     "datasets_analysis", "datasets_content", "datasets_content_head", "datasets_create", "datasets_delete",
+    "evaluations_create", "evaluations_get", "evaluations_list",
     "datasets_generate", "datasets_get", "datasets_list",
     "jobs_archive", "jobs_archive_head",
     "jobs_artifacts", "jobs_cancel", "jobs_checkpoints", "jobs_clone", "jobs_create", "jobs_delete", "jobs_events",
     "jobs_get", "jobs_list", "jobs_metrics", "jobs_pause", "jobs_resume", "jobs_retry", "jobs_update", "jobs_validate",
     "limits_get", "model_types_list",
-    "models_card", "models_card_head", "models_content", "models_content_head", "models_delete", "models_forecast",
+    "models_card", "models_card_head", "models_content", "models_content_head", "models_delete",
+    "models_diagnose", "models_figure", "models_figure_head", "models_figures", "models_forecast",
     "models_generate", "models_get", "models_lineage", "models_list", "models_trajectories", "models_update",
     "problems_get", "problems_list", "service_live", "service_ready", "systems_list",
     "trajectories_content", "trajectories_content_head", "trajectories_get", "trajectories_list",
@@ -78,6 +80,8 @@ REFUSALS = {
     "models_generate": ("422", "data_too_large"),
     "models_forecast": ("422", "not_finite"),
     "jobs_archive": ("409", "wrong_state"),
+    "evaluations_create": ("422", "inconsistent_spec"),
+    "models_diagnose": ("422", "data_too_large"),
 }
 
 
@@ -106,6 +110,7 @@ def test_every_body_has_an_example(document: dict[str, Any]) -> None:
     assert set(bodies) == {
         "datasets_create", "datasets_generate", "jobs_create", "jobs_clone", "jobs_retry", "jobs_update",
         "jobs_validate", "analyses_create", "baselines_create", "models_forecast", "models_generate", "models_update",
+        "evaluations_create", "models_diagnose",
     }  # fmt: skip
     for name, content in bodies.items():
         for body in content.values():

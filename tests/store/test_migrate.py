@@ -15,7 +15,7 @@ from chaos_store.settings import Settings
 from chaos_store.tables import Base, Blob, Checkpoint, Job
 from tests.servers import PostgresServer
 
-JOB_COLUMNS = {"limits", "priority", "deadline"}
+JOB_COLUMNS = {"limits", "priority", "deadline", "start", "start_sha256"}
 PRAGMAS = {"journal_mode": "wal", "foreign_keys": 1, "query_only": 1, "busy_timeout": 15_000}
 
 
