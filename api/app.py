@@ -33,6 +33,9 @@ from .routes import (
     baselines,
     commands,
     datasets,
+    diagnostics,
+    evaluations,
+    figures,
     jobs,
     keys,
     logs,
@@ -68,6 +71,7 @@ TAGS = [
     {"name": "analyses", "description": "facts about a dataset"},
     {"name": "jobs", "description": "long work"},
     {"name": "models", "description": "trained models"},
+    {"name": "evaluations", "description": "scores of any two trajectories"},
     {"name": "trajectories", "description": "free runs of trained models"},
     {"name": "artifacts", "description": "files that jobs made"},
     {"name": "webhooks", "description": "events sent to you, signed by Standard Webhooks"},
@@ -75,11 +79,10 @@ TAGS = [
     {"name": "service", "description": "health, limits, kinds, errors"},
 ]
 RESOURCES = (
-    jobs.router, datasets.router, views.router, uploads.router, systems.datasets,
-    analyses.router, logs.router, metrics.router, baselines.router,
-    commands.router, validations.router, archives.router, models.router, runs.router, trajectories.router,
-    artifacts.router, webhooks.router, webhooks.log, workers.router, keys.router, projects.router, usage.router,
-    audit.router,
+    jobs.router, datasets.router, views.router, uploads.router, systems.datasets, analyses.router, logs.router,
+    metrics.router, baselines.router, commands.router, validations.router, archives.router, models.router, runs.router,
+    figures.router, diagnostics.router, trajectories.router, evaluations.router, artifacts.router, webhooks.router,
+    webhooks.log, workers.router, keys.router, projects.router, usage.router, audit.router,
 )  # fmt: skip
 
 

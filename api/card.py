@@ -68,6 +68,9 @@ def _facts(told: LineageOut) -> Iterable[tuple[str, ...]]:
             "analysis",
             f"{result.get('verdict')}, lambda_max {exponent} nats a step, version {told.analysis.analyser_version}",
         )
+    for step in told.start_from:
+        gone = "" if step.present else ", deleted since"
+        yield "started from", f"{step.kind} {step.id}, sha256 `{step.sha256}`{gone}"
     yield "plan hash", f"`{job.plan_hash}`"
     yield "seed", str(job.seed)
     yield "job", f"{job.id}, attempt {job.attempt}, {len(told.checkpoints)} checkpoints kept"

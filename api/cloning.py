@@ -1,4 +1,4 @@
-"""A job like another one: its spec with a merge patch, its seed, labels and limits unless others are given."""
+"""A job like another one: its spec with a merge patch, its start, seed, labels and limits unless others are given."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -45,6 +45,7 @@ def words_of(job: Job, body: JobClone, split: Mapping[str, Any] | None = None) -
         "limits": job.limits if body.limits is None else body.limits.model_dump(exclude_none=True),
         "priority": job.priority if body.priority is None else body.priority,
         "deadline": None if body.deadline is None else body.deadline.timestamp(),
+        "start": job.start,
         "cloned_from": job.id,
     }
 

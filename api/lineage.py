@@ -6,13 +6,14 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chaos_core.citations import citations
-from chaos_store import analyses, checkpoints, datasets, jobs
+from chaos_store import analyses, checkpoints, datasets, jobs, trained
 from chaos_store.tables import Job, JobEvent, Metric, TrainedModel
 
 from .context import Caller
 from .lookup import one
 from .schemas.jobs import CheckpointOut
 from .schemas.lineage import (
+    Ancestor,
     Attempt,
     LineageAnalysis,
     LineageData,
@@ -22,6 +23,7 @@ from .schemas.lineage import (
     MetricEnd,
     Paper,
 )
+from .starting import OF_A_START
 
 
 async def lineage(session: AsyncSession, caller: Caller, model: TrainedModel) -> LineageOut:
@@ -35,6 +37,7 @@ async def lineage(session: AsyncSession, caller: Caller, model: TrainedModel) ->
         model=LineageModel.of(model),
         dataset=LineageData.of(data, digest),
         analysis=await _analysis(session, caller, job),
+        start_from=await _ancestors(session, caller, job),
         job=LineageJob.of(job),
         code=code,
         provenance=provenance,
@@ -52,6 +55,18 @@ async def _analysis(session: AsyncSession, caller: Caller, job: Job) -> LineageA
         return None
     found = (await session.execute(analyses.get(caller.project_id, job.analysis_id))).first()
     return None if found is None else LineageAnalysis.of(found[0])
+
+
+async def _ancestors(session: AsyncSession, caller: Caller, job: Job) -> list[Ancestor]:
+    start = job.start or {}
+    known = [start, *start.get("ancestors", [])] if start else []
+    ids = [step["id"] for step in known]
+    found = set(await session.scalars(trained.existing(caller.project_id, ids)))
+    found |= set(await session.scalars(checkpoints.existing(caller.project_id, ids)))
+    return [
+        Ancestor.model_validate({name: step[name] for name in OF_A_START} | {"present": step["id"] in found})
+        for step in known
+    ]
 
 
 async def _attempts(session: AsyncSession, job: Job) -> list[Attempt]:

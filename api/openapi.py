@@ -38,6 +38,7 @@ EXAMPLES: Json = {
     "request_id": f"req_{TAIL}",
     "resource_id": f"job_{TAIL}",
     "method": "POST",
+    "name": "attractor.svg",
     "project_id": f"prj_{TAIL}",
     "If-Match": '"0f1c4a7b8a11be3d7d5a2f0e5b0c4c39"',
 }

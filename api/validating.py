@@ -23,7 +23,9 @@ from .context import Caller
 from .errors import AnalysisMissing
 from .lookup import one
 from .schemas.jobs import JobCreate
+from .schemas.resource import Json
 from .schemas.validations import SecondsOut, Validation
+from .starting import find_start, parent_of
 
 Past = Row[*tuple[Any, ...]]
 
@@ -33,6 +35,7 @@ class Ground(NamedTuple):
 
     dataset: Dataset
     analysis: AnalysisRow
+    start: Json | None
 
 
 async def find_ground(session: AsyncSession, caller: Caller, body: JobCreate) -> Ground:
@@ -47,7 +50,7 @@ async def find_ground(session: AsyncSession, caller: Caller, body: JobCreate) ->
     found: AnalysisRow | None = await session.scalar(wanted)
     if found is None or found.result is None:
         raise AnalysisMissing(f"{dataset.id} has not been analysed yet", dataset_id=dataset.id)
-    return Ground(dataset, found)
+    return Ground(dataset, found, await find_start(session, caller, body.start_from))
 
 
 def planned(body: JobCreate, ground: Ground) -> Plan:
@@ -57,7 +60,7 @@ def planned(body: JobCreate, ground: Ground) -> Plan:
         dataset_id = ground.dataset.id
         raise AnalysisMissing(f"{ground.analysis.id} was made by an older release", dataset_id=dataset_id) from error
     words = with_split(Kind.train, body.spec.model_dump(mode="json", exclude_unset=True), ground.dataset.split)
-    return make_plan(Spec.model_validate(words), analysis)
+    return make_plan(Spec.model_validate(words), analysis, parent_of(ground.start))
 
 
 def judged(body: JobCreate, ground: Ground, plan: Plan, past: Sequence[Past], settings: Settings) -> Validation:

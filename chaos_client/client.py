@@ -49,6 +49,12 @@ def _asks_to_come_again(answer: httpx.Response) -> bool:
     return answer.status_code == 503 or (answer.status_code == 409 and "retry-after" in answer.headers)
 
 
+def _side(given: Json | str) -> Json:
+    if not isinstance(given, str):
+        return given
+    return {"trajectory_id" if given.startswith("trj_") else "dataset_id": given}
+
+
 class Client:
     def __init__(self, url: str, api_key: str, *, timeout_s: float = 60.0) -> None:
         headers = {"Authorization": f"Bearer {api_key}"}
@@ -131,8 +137,21 @@ class Client:
         return self._wait(f"/v1/analyses/{analysis['id']}", None)
 
     def train(self, dataset_id: str, spec: Json | None = None, *, seed: int = 0, **extra: Any) -> Json:
+        """`extra`: labels, limits, priority, deadline, analysis_id, start_from={"model_id": ...}."""
         body = {"dataset_id": dataset_id, "spec": spec or {}, "seed": seed, **extra}
         return self._post("/v1/jobs", body)
+
+    def evaluate(self, true: Json | str, generated: Json | str, **options: Any) -> Json:
+        """Scores one trajectory against another and waits; an id stands for the whole of that dataset or trajectory.
+
+        `options`: preset, metrics, generated_as, prediction_steps, embedding, noise, discard_share, ...
+        """
+        body = {"true": _side(true), "generated": _side(generated), **options}
+        return self._wait(f"/v1/evaluations/{self._post('/v1/evaluations', body)['id']}", None)
+
+    def diagnose(self, model_id: str, **options: int) -> Json:
+        """Exponents, dimension, gradient growth and fixed points; `options`: steps, runs, growth_steps."""
+        return self._post(f"/v1/models/{model_id}/diagnostics", options)
 
     def validate(self, dataset_id: str, spec: Json | None = None, **extra: Any) -> Json:
         """What the job would be and take; nothing is queued. The series must have been analysed."""

@@ -36,7 +36,8 @@ class State:
         plan: digest of the plan, and of the series that it is trained on; a state belongs to one pair only.
         seed: of the run.
         update: updates done.
-        judged: the update that free runs judged last, 0 before the first; one that is due at `update` may be open.
+        judged: the update that free runs judged last, 0 before the first, -1 where the start itself is still to be
+            judged; one that is due at `update` may be open.
         attempt: how often the training began anew before.
         flat, first_moment, second_moment: parameters and optimiser, each one flat array.
         generator: state of the numpy generator that draws the batches.
@@ -45,6 +46,7 @@ class State:
         forcing: settings of a scheme that adapts, as they are now; None where the plan's still hold.
         clipped: updates whose gradient was clipped.
         died: the first judged update since when no state lived; None while the last one lives.
+        model: what the parameters belong to, so that another training can start from them: `start.model_facts`.
     """
 
     plan: str
@@ -62,6 +64,7 @@ class State:
     forcing: dict[str, Any] | None = None
     clipped: int = 0
     died: int | None = None
+    model: dict[str, Any] | None = None
 
 
 def to_bytes(state: State) -> bytes:

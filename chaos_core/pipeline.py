@@ -22,6 +22,7 @@ from chaos_core.selection import settled
 from chaos_core.series import Series
 from chaos_core.skill import error_ahead, exponent_score, valid_time
 from chaos_core.spec import Evaluation, Plan
+from chaos_core.start import Start
 from chaos_core.training import Step, Trainer, Validated
 from chaos_core.windows import longest_run
 
@@ -29,7 +30,12 @@ __all__ = ["evaluate", "fit", "fit_many"]
 
 
 def fit(
-    series: Series, plan: Plan, seed: int = 0, on_event: Callable[[Step | Validated], None] | None = None
+    series: Series,
+    plan: Plan,
+    seed: int = 0,
+    on_event: Callable[[Step | Validated], None] | None = None,
+    *,
+    start: Start | None = None,
 ) -> Fitted:
     """Trains a model on the first pieces of a series (70 % to fit, 10 % to choose the best state).
 
@@ -38,14 +44,15 @@ def fit(
         plan: from `plan(spec, analysis)`.
         seed: of start values and batches; the same (series, plan, seed) gives the same model on the same machine.
         on_event: called with each event of the `Trainer`, say to show progress.
+        start: what the plan was made to start from, `start_of(fitted)`; None: from drawn start values.
 
     Returns:
-        The best living state, in the sense of free runs.
+        The best living state, in the sense of free runs; with a start that may be the start itself.
 
     Raises:
         Diverged, Exploded, Collapsed: the training failed. To use what was good before a Diverged, use `Trainer`.
     """
-    trainer = Trainer(series, plan, seed)
+    trainer = Trainer(series, plan, seed, start=start)
     for event in trainer:
         if on_event is not None:
             on_event(event)

@@ -21,6 +21,7 @@ from chaos_core.observation import Observation
 from chaos_core.pace import seconds_per_update, updates_within
 from chaos_core.refusal import native_refusal
 from chaos_core.spec import Device, Evaluation, Interval, Optimiser, Plan, Precision, Schedule, Spec, Split, Training
+from chaos_core.start import Parent, agreed
 
 __all__ = ["plan"]
 
@@ -38,7 +39,7 @@ _CELL_SPEC: TypeAdapter[BaseModel] = TypeAdapter(AnyCellSpec)
 _FORCING_SPEC: TypeAdapter[BaseModel] = TypeAdapter(AnyForcingSpec)
 
 
-def plan(spec: Spec, analysis: Analysis) -> Plan:
+def plan(spec: Spec, analysis: Analysis, parent: Parent | None = None) -> Plan:
     """Fills in every "auto" of a spec; what the client chose stays as it is.
 
     The forcing interval is the heart of it. For chaotic data tau is that part of ln 2 / lambda_max with which the cell
@@ -48,6 +49,8 @@ def plan(spec: Spec, analysis: Analysis) -> Plan:
     Args:
         spec: the client's words.
         analysis: of the same series.
+        parent: of a training that starts from another one, `Start.parent`; its cell, observation and embedding are
+            kept, and there is no new start unless the client asks for some.
 
     Returns:
         The plan. It depends on the machine in one point only, the default number of updates: without native code a
@@ -62,15 +65,15 @@ def plan(spec: Spec, analysis: Analysis) -> Plan:
     Differs: a part of their ln 2 / lambda_max, annealed: with short budgets the full time from the start fails.
     """
     try:
-        return _planned(spec, analysis)
+        return _planned(spec if parent is None else agreed(spec, parent, analysis.channels), analysis, parent)
     except ValidationError as refusal:
         first = refusal.errors(include_url=False)[0]
         where = ".".join([refusal.title, *(str(part) for part in first["loc"])])
         raise Inconsistent(f"{where}: {first['msg'].removeprefix('Value error, ')}", setting=where) from refusal
 
 
-def _planned(spec: Spec, analysis: Analysis) -> Plan:
-    notes: list[str] = []
+def _planned(spec: Spec, analysis: Analysis, parent: Parent | None) -> Plan:
+    notes: list[str] = [] if parent is None else _about(parent, analysis)
     split = Split() if spec.split == "auto" else spec.split
     embedding = _embedding(spec, analysis, notes)
     observed = analysis.channels * embedding.dim
@@ -90,7 +93,7 @@ def _planned(spec: Spec, analysis: Analysis) -> Plan:
         observed=observed,
         input_noise=float(_words(spec.training).get("input_noise", 0.0)),
     )
-    facts = Facts(cell, read_out, scheme, terms, observed, rows, embedding.dim > 1, refusal)
+    facts = Facts(cell, read_out, scheme, terms, observed, rows, embedding.dim > 1, refusal, parent is not None)
     training = _training(_words(spec.training), facts, suggested, notes)
     _check_size(cell, read_out, observed, training)
     _note_window(scheme, training, notes)
@@ -109,6 +112,7 @@ def _planned(spec: Spec, analysis: Analysis) -> Plan:
         input_names=analysis.input_names,
         lambda_per_step=_exponent(analysis),
         noise=analysis.noise,
+        start=None if parent is None else parent.origin,
         interval=_interval(spec, analysis, cell, scheme, notes),
         notes=tuple(notes),
     )
@@ -117,7 +121,7 @@ def _planned(spec: Spec, analysis: Analysis) -> Plan:
 @dataclass(frozen=True)
 class Facts:
     """What the training's defaults depend on: the parts already chosen, channels, rows of the training piece, delay
-    embedding, why there is no native training step."""
+    embedding, why there is no native training step, whether it starts from another training."""
 
     cell: Cell
     observation: Observation
@@ -127,11 +131,22 @@ class Facts:
     rows: int
     embedded: bool
     refusal: str | None
+    started: bool
 
     @property
     def native(self) -> bool:
         """Whether the native training step can do it."""
         return self.refusal is None
+
+
+def _about(parent: Parent, analysis: Analysis) -> list[str]:
+    whose = "as the parent's data were" if parent.scaling == "parent" else "by their own mean and deviation"
+    notes = [
+        f"It starts from the parameters of a {parent.kind} (sha256 {parent.sha256[:12]}); data are scaled {whose}."
+    ]
+    if parent.dt and analysis.dt and not math.isclose(parent.dt, analysis.dt, rel_tol=1e-6):
+        notes.append(f"The parent learned steps of {parent.dt:g}, the data have steps of {analysis.dt:g}.")
+    return notes
 
 
 def _words(part: Any) -> dict[str, Any]:
@@ -212,7 +227,7 @@ def _training(words: Mapping[str, Any], facts: Facts, tau: int, notes: list[str]
         "schedule": schedule,
         "clip_norm": None,
         "validations": min(32 if facts.native and budget is None else 16, updates),
-        "restarts": 2 if facts.native and budget is None else 0,
+        "restarts": 2 if facts.native and budget is None and not facts.started else 0,
         "dtype": Precision.FLOAT32,
         "device": Device.AUTO,
     }

@@ -31,6 +31,7 @@ __all__ = [
     "Evaluation",
     "Interval",
     "Optimiser",
+    "Origin",
     "Plan",
     "Precision",
     "Schedule",
@@ -184,6 +185,22 @@ class Interval(Settings):
     why: str
 
 
+class Origin(Settings):
+    """What a training started from that did not start afresh.
+
+    Args:
+        kind: a trained model, or a checkpoint of a training.
+        sha256: of its file.
+        scaling: "parent": data are scaled as the parent's were, since its parameters were learned in those units;
+            "data": by the mean and deviation of the new training piece, for a recording of the same system in other
+            units.
+    """
+
+    kind: Literal["model", "checkpoint"]
+    sha256: str
+    scaling: Literal["parent", "data"] = "parent"
+
+
 if TYPE_CHECKING:
     TrainingSpec: TypeAlias = BaseModel
     EvaluationSpec: TypeAlias = BaseModel
@@ -248,6 +265,7 @@ class Plan(Settings):
         lambda_per_step: the data's largest exponent and the ends of its interval, nats per row, where they are chaotic.
         noise: estimated standard deviation of the measuring noise of each channel, in data units; empty: none known.
             Free runs have none, so presets with `matches_noise` add it before they compare.
+        start: what the training starts from; None: from start values that it draws.
         interval: where the forcing interval comes from.
         notes: what the planner wants the reader to know, one sentence each.
     """
@@ -266,6 +284,7 @@ class Plan(Settings):
     input_names: tuple[str, ...] = ()
     lambda_per_step: tuple[float, float, float] | None = None
     noise: tuple[NonNegativeFloat, ...] = ()
+    start: Origin | None = None
     interval: Interval
     notes: tuple[str, ...] = ()
 
@@ -276,6 +295,7 @@ class Plan(Settings):
 
     def digest(self) -> str:
         """sha256 of the canonical JSON of all that the training depends on (not of the sentences)."""
-        facts = self.model_dump(mode="json", exclude={"notes", "interval"})
+        unsaid = {"start"} if self.start is None else set()
+        facts = self.model_dump(mode="json", exclude={"notes", "interval"} | unsaid)
         canonical = json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()

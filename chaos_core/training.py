@@ -25,6 +25,7 @@ from chaos_core.selection import Fate, Judgement
 from chaos_core.series import Scaling, Series
 from chaos_core.slopes import data_slopes
 from chaos_core.spec import Plan, Schedule
+from chaos_core.start import Start, model_facts
 from chaos_core.typing import Floats, Ints, Params
 from chaos_core.windows import Rows, embedded_rows
 
@@ -65,8 +66,8 @@ class Validated:
 
 
 class Trainer:
-    """One training, as an iterator of events. A pure function of (series, plan, seed): no clock, no global random
-    numbers, no output; between two events its state can be taken as bytes and gone on with elsewhere.
+    """One training, as an iterator of events. A pure function of (series, plan, seed, start): no clock, no global
+    random numbers, no output; between two events its state can be taken as bytes and gone on with elsewhere.
 
     `for event in trainer` yields a Step at least `REPORTS` times over the run (and four times a second in slow ones)
     and a Validated at each validation, and ends after the last update.
@@ -76,27 +77,34 @@ class Trainer:
             as start of the stored trajectory.
         plan: what to do.
         seed: of start values and batches.
-        state: from `checkpoint()` of a trainer with the same series, plan and seed; None starts afresh.
+        state: from `checkpoint()` of a trainer with the same series, plan, seed and start; None begins.
+        start: the parent that `plan.start` names; None draws start values. The first attempt begins with its
+            parameters, which are judged before the first update, and with a fresh optimiser; new attempts
+            (`Training.restarts`) draw start values as ever. The scaling is the parent's unless the plan says "data".
 
     Raises:
-        TooShort, ConstantChannel, Inconsistent: the series and the plan do not fit together.
+        TooShort, ConstantChannel, Inconsistent: the series, the plan and the start do not fit together.
         CheckpointUnreadable: `state` is damaged or belongs to another training.
         Diverged: while iterating, once loss, gradient or parameters are not finite.
         Exploded, Collapsed: at the end, where no judged state lived; after what the last free runs did.
     """
 
-    def __init__(self, series: Series, plan: Plan, seed: int = 0, state: bytes | None = None) -> None:
+    def __init__(
+        self, series: Series, plan: Plan, seed: int = 0, state: bytes | None = None, start: Start | None = None
+    ) -> None:
         if (series.names, series.input_names) != (plan.names, plan.input_names):
             wanted = f"the plan is for channels {plan.names} and inputs {plan.input_names}"
             raise Inconsistent(f"{wanted}, the series has {series.names} and {series.input_names}")
+        if plan.start != (None if start is None else start.parent.origin):
+            raise Inconsistent("the plan was made for another start: give `plan` and the training the same one")
         self.plan, self.seed, self.update = plan, seed, 0
-        self.attempt = self._judged = self._clipped = 0
+        self.attempt = self._clipped = 0
+        self._judged = 0 if start is None else -1
         self._at_once = 1
         self._died: int | None = None
         self._series = series.digest()
         train = series.split(**plan.split.model_dump())[0]
-        self._scaling = Scaling.of(train)
-        self._input_scaling = Scaling.of_rows(train.inputs) if plan.cell.inputs else None
+        self._scaling, self._input_scaling = _scalings(train, plan, start)
         whole, longest_gap = bridged(series)
         test, *known = reversed(whole.split(**plan.split.model_dump()))
         held_out, rows = (self._rows(part) for part in known)
@@ -108,8 +116,8 @@ class Trainer:
         self._shapes = layout(plan.cell, plan.observation, plan.observed)
         self._extent = float(rows.x.min()), float(rows.x.max())
         self._forcing = plan.forcing
-        start = draw(self._shapes, self._rng, self._extent)
-        self._engine = make_engine(plan, self._windows, start, partial(data_slopes, rows, plan.embedding))
+        params = draw(self._shapes, self._rng, self._extent) if start is None else start.params
+        self._engine = make_engine(plan, self._windows, params, partial(data_slopes, rows, plan.embedding))
         self._judge = judge_of(plan, self._scaling, rows, held_out, test.length)
         self._best: Best | None = None
         self._fate: Fate | None = None
@@ -140,6 +148,7 @@ class Trainer:
         training = self.plan.training
         stride, spoken = self._stride, time.monotonic()
         judged_at = {round(training.updates * (i + 1) / training.validations) for i in range(training.validations)}
+        judged_at |= set() if self.plan.start is None else {0}
         while True:
             if self._done in judged_at and self._judged < self.update:
                 yield self._validate()
@@ -228,7 +237,8 @@ class Trainer:
             raise Diverged(f"parameters are not finite at update {self.update}", update=self.update)
         found = self._judge.judge(self._named(flat), self._score_to_beat)
         self._fate, self._judged = found.fate, self.update
-        self._died = None if found.fate is Fate.LIVING else self._died or self.update
+        since = self.update if self._died is None else self._died
+        self._died = None if found.fate is Fate.LIVING else since
         better = self._is_better(found)
         if better and found.score is not None and found.d_stsp is not None and found.d_h is not None:
             self._best = Best(flat, self.update, found.d_stsp, found.d_h, found.score)
@@ -271,8 +281,9 @@ class Trainer:
         fate = None if self._fate is None else self._fate.value
         head = (self.plan.digest(), self._series, self.seed, self.update, self.attempt, self._judged)
         forcing = None if self._forcing == self.plan.forcing else self._forcing.model_dump(mode="json")
+        model = model_facts(self.plan, self._scaling, self._input_scaling)
         tail = (dict(generator), self._best, fate, forcing, self._clipped, self._died)
-        return checkpoint.to_bytes(State(*head, flat, first, second, *tail))
+        return checkpoint.to_bytes(State(*head, flat, first, second, *tail, model=model))
 
     def _restore(self, state: State) -> None:
         wanted = (self.plan.digest(), self._series, self.seed, self._engine.arrays()[0].shape)
@@ -314,7 +325,8 @@ class Trainer:
         )
 
     def _provenance(self, best: Best) -> dict[str, Any]:
-        return {
+        start = self.plan.start
+        return ({} if start is None else {"start": start.model_dump(mode="json")}) | {
             "seed": self.seed,
             "update": best.update,
             "updates": self.plan.training.updates,
@@ -335,6 +347,12 @@ class Trainer:
         return {
             name: part.reshape(param.shape) for (name, param), part in zip(self._shapes.items(), parts, strict=True)
         }
+
+
+def _scalings(train: Series, plan: Plan, start: Start | None) -> tuple[Scaling, Scaling | None]:
+    """Of the channels and of the external inputs: those of the training piece, or the parent's."""
+    own = Scaling.of(train), Scaling.of_rows(train.inputs) if plan.cell.inputs else None
+    return own if start is None or start.parent.scaling == "data" else (start.scaling, start.input_scaling)
 
 
 def learning_rate(plan: Plan, update: int) -> float:

@@ -33,9 +33,10 @@ def get(project_id: str, artifact_id: str) -> Select[Artifact]:
     return select(Artifact).where(Artifact.project_id == project_id, Artifact.id == artifact_id)
 
 
-def named(project_id: str, job_id: str, name: str) -> Select[Artifact]:
+def named(project_id: str, job_id: str, name: str, kind: str | None = None) -> Select[Artifact]:
     mine = select(Artifact).where(Artifact.project_id == project_id, Artifact.job_id == job_id)
-    return mine.where(Artifact.name == name)
+    named = mine.where(Artifact.name == name)
+    return named if kind is None else named.where(Artifact.kind == kind)
 
 
 def of_job(project_id: str, job_id: str) -> Select[Artifact]:

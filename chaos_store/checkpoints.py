@@ -1,6 +1,6 @@
 """Checkpoints: states of a training to go on from. The newest few stay, and the one with the best state so far."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, case, delete, func, or_, select
@@ -12,7 +12,7 @@ from .engine import insert_for, now
 from .tables import Checkpoint, Job, Metric, new_id
 from .transitions import Claim, hold, record, write
 
-__all__ = ["BestModel", "mark_damaged", "of_job", "resume_from", "save", "usable"]
+__all__ = ["BestModel", "existing", "get", "mark_damaged", "of_job", "resume_from", "save", "usable"]
 
 QUIETLY = {"synchronize_session": False}
 
@@ -53,6 +53,16 @@ def save(
         version=Job.version + 1,
     )
     record(session, claim.job_id, "checkpoint", {"sha256": blob.sha256, "update": update, "best": best})
+
+
+def get(project_id: str, checkpoint_id: str) -> Select[Checkpoint]:
+    mine = select(Checkpoint).join(Job, Job.id == Checkpoint.job_id)
+    return mine.where(Job.project_id == project_id, Checkpoint.id == checkpoint_id)
+
+
+def existing(project_id: str, checkpoint_ids: Iterable[str]) -> Select[str]:
+    mine = select(Checkpoint.id).join(Job, Job.id == Checkpoint.job_id).where(Job.project_id == project_id)
+    return mine.where(Checkpoint.id.in_(list(checkpoint_ids)))
 
 
 def usable(job_id: str) -> Select[Checkpoint]:

@@ -20,7 +20,19 @@ from .errors import (
     WrongState,
 )
 from .states import FINISHED, TRANSITIONS, Event, Kind, State
-from .tables import AnalysisRow, Artifact, Checkpoint, Dataset, Job, JobEvent, JobLog, Metric, TrainedModel, Trajectory
+from .tables import (
+    AnalysisRow,
+    Artifact,
+    Checkpoint,
+    Dataset,
+    Evaluation,
+    Job,
+    JobEvent,
+    JobLog,
+    Metric,
+    TrainedModel,
+    Trajectory,
+)
 from .transitions import transition
 
 __all__ = [
@@ -107,7 +119,7 @@ def delete(session: Session, project_id: str, job_id: str) -> None:
     made = select(AnalysisRow.id).where(AnalysisRow.job_id == job_id)
     users = update(Job).where(Job.analysis_id.in_(made))
     session.execute(users.values(analysis_id=None, version=Job.version + 1), execution_options=QUIETLY)
-    for table in (AnalysisRow, Artifact, Checkpoint, Metric, JobEvent, JobLog):
+    for table in (AnalysisRow, Artifact, Checkpoint, Evaluation, Metric, JobEvent, JobLog):
         session.execute(remove(table).where(table.job_id == job_id), execution_options=QUIETLY)
     session.delete(job)
     session.flush()

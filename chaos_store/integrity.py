@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from .blobs import DatabaseBlobs
 from .engine import Database
 from .errors import BlobCorrupt, NotFound
-from .tables import Artifact, Blob, Checkpoint, Dataset, TrainedModel
+from .tables import Artifact, Blob, Checkpoint, Dataset, Evaluation, Job, TrainedModel
 
 __all__ = ["Checked", "Damaged", "check_blobs"]
 
@@ -75,6 +75,8 @@ def _users(session: Session, sha256: str) -> list[str]:
     artifacts = session.scalars(select(Artifact).where(Artifact.sha256 == sha256))
     states = session.scalars(select(Checkpoint).where(Checkpoint.sha256 == sha256))
     best = session.scalars(select(Checkpoint).where(Checkpoint.model_sha256 == sha256))
+    scored = session.scalars(select(Evaluation.id).where(Evaluation.generated_sha256 == sha256))
+    starts = session.scalars(select(Job.id).where(Job.start_sha256 == sha256))
     return [
         *(f"dataset {id_} (the file)" for id_ in files),
         *(f"dataset {id_} (the series)" for id_ in series),
@@ -82,4 +84,6 @@ def _users(session: Session, sha256: str) -> list[str]:
         *(f"artifact {row.id} ({row.name} of {row.job_id})" for row in artifacts),
         *(f"checkpoint {row.id} (update {row.update} of {row.job_id})" for row in states),
         *(f"checkpoint {row.id} (best model of {row.job_id})" for row in best),
+        *(f"evaluation {id_} (the scored run)" for id_ in scored),
+        *(f"job {id_} (what it starts from)" for id_ in starts),
     ]

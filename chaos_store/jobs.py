@@ -89,6 +89,7 @@ def create(
     priority: int = 0,
     deadline: float | None = None,
     cloned_from: str | None = None,
+    start: Mapping[str, Any] | None = None,
     max_queued: int | None = None,
 ) -> Job:
     """A queued job. `woken_at` is set at once: a wake-up call that never came is repeated by the reaper."""
@@ -113,6 +114,8 @@ def create(
         limits=dict(limits or {}),
         priority=priority,
         deadline=deadline,
+        start=None if start is None else dict(start),
+        start_sha256=None if start is None else start["sha256"],
         max_attempts=max_attempts,
         woken_at=now(),
         request_id=logs.bound("request_id"),

@@ -10,6 +10,7 @@ class Kind(StrEnum):
     analyse = "analyse"
     ingest = "ingest"
     baseline = "baseline"
+    evaluate = "evaluate"
 
 
 class State(StrEnum):

@@ -1,6 +1,6 @@
 """Trained models: the row beside the safetensors."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Unpack
 
 from sqlalchemy import Select, select, update
@@ -13,7 +13,7 @@ from .errors import NotFound
 from .paging import Place, window
 from .tables import Artifact, Job, TrainedModel, Trajectory, new_id
 
-__all__ = ["create", "delete", "describe", "get", "page"]
+__all__ = ["create", "delete", "describe", "existing", "get", "page"]
 
 
 def create(
@@ -49,6 +49,10 @@ def create(
 
 def get(project_id: str, model_id: str) -> Select[TrainedModel]:
     return select(TrainedModel).where(TrainedModel.project_id == project_id, TrainedModel.id == model_id)
+
+
+def existing(project_id: str, model_ids: Iterable[str]) -> Select[str]:
+    return select(TrainedModel.id).where(TrainedModel.project_id == project_id, TrainedModel.id.in_(list(model_ids)))
 
 
 def describe(session: Session, project_id: str, model_id: str, words: Mapping[str, Any]) -> TrainedModel:

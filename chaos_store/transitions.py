@@ -35,6 +35,7 @@ class Claim:
     limits: dict[str, Any]
     deadline: float | None = None
     request_id: str | None = None
+    start: dict[str, Any] | None = None
 
 
 def transition(session: Session, event: Event, *conditions: ColumnElement[bool], **values: Any) -> Sequence[Job]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from chaos_store import analyses, checkpoints, datasets
+from chaos_store import analyses, checkpoints, datasets, evaluations
 from chaos_store.blobs import BlobStore
 from chaos_store.errors import BlobCorrupt, NotFound
 from chaos_store.jobs import Claim
@@ -13,7 +13,16 @@ from chaos_store.states import Kind
 from chaos_store.tables import AnalysisRow, Dataset
 
 from .journal import Journal
-from .protocol import CHECKPOINT_FILE, JOB_FILE, SERIES_FILE, UPLOAD_FILE, JobFile, Json
+from .protocol import (
+    CHECKPOINT_FILE,
+    GENERATED_FILE,
+    JOB_FILE,
+    SERIES_FILE,
+    START_FILE,
+    UPLOAD_FILE,
+    JobFile,
+    Json,
+)
 
 
 class JobFolder:
@@ -43,6 +52,7 @@ class JobFolder:
                 "plan": claim.plan,
                 "analysis": None if known is None else known.result,
                 "options": self._options(dataset, analysis),
+                "start": self._fetch_start(),
                 "has_checkpoint": self._fetch_checkpoint(),
                 "checkpoint_s": self._settings.checkpoint_s,
             }
@@ -57,6 +67,23 @@ class JobFolder:
             self._fetch(dataset.series_sha256, SERIES_FILE)
         else:
             raise NotFound(f"Dataset {dataset.id} holds no series.", kind="dataset", id=dataset.id)
+
+    def _fetch_start(self) -> Json | None:
+        """What the training starts from: its bytes stay with the job, whatever became of the parent."""
+        start = self._claim.start
+        if start is None:
+            return None
+        self._fetch(start["sha256"], START_FILE)
+        return {"kind": start["kind"], "scaling": start["scaling"]}
+
+    def _fetch_generated(self) -> Json:
+        """The other trajectory of an evaluation, and how the two are compared."""
+        claim = self._claim
+        row = self._journal.read(lambda session: session.scalar(evaluations.of_job(claim.project_id, claim.job_id)))
+        if row is None:
+            raise NotFound(f"Job {claim.job_id} has no evaluation.", kind="evaluation", id=claim.job_id)
+        self._fetch(row.generated_sha256, GENERATED_FILE)
+        return row.options
 
     def _fetch_checkpoint(self) -> bool:
         """The newest that verifies; what came after it is forgotten."""
@@ -104,6 +131,8 @@ class JobFolder:
     def _options(self, dataset: Dataset, analysis: AnalysisRow | None) -> Json:
         if self._claim.kind == Kind.analyse and analysis is not None:
             return analysis.options
+        if self._claim.kind == Kind.evaluate:
+            return self._fetch_generated()
         if self._claim.kind != Kind.ingest:
             return {}
         return {**dataset.options, **self._settings.reader_limits()}

@@ -14,9 +14,11 @@ JOB_FILE = "job.json"
 SERIES_FILE = "series.npz"
 UPLOAD_FILE = "upload"
 CHECKPOINT_FILE = "checkpoint"
+START_FILE = "start"
+GENERATED_FILE = "generated.npz"
 
 Json = dict[str, Any]
-JobKind = Literal["train", "analyse", "ingest", "baseline"]
+JobKind = Literal["train", "analyse", "ingest", "baseline", "evaluate"]
 
 
 class _Frozen(BaseModel):
@@ -35,6 +37,7 @@ class JobFile(_Frozen):
     plan: Json | None = None
     analysis: Json | None = None
     options: Json = {}
+    start: Json | None = None
     has_checkpoint: bool = False
     checkpoint_s: float = 30.0
 

@@ -6,7 +6,7 @@ from chaos_store.settings import Settings
 from chaos_store.states import Kind
 
 LIGHT_SLOTS = 1
-LIGHT_KINDS = frozenset({Kind.analyse, Kind.ingest, Kind.baseline})
+LIGHT_KINDS = frozenset({Kind.analyse, Kind.ingest, Kind.baseline, Kind.evaluate})
 KINDS = {False: frozenset(Kind) - LIGHT_KINDS, True: LIGHT_KINDS}
 
 

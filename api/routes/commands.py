@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, BackgroundTasks, Body, Response
 from sqlalchemy.orm import Session
 
-from chaos_core.errors import SpecError, UnknownKind
+from chaos_core.errors import Inconsistent, SpecError, UnknownKind
 from chaos_store import broker, commands, datasets, jobs
 from chaos_store.errors import (
     DatasetNotReady,
@@ -32,6 +32,7 @@ from ..errors import BodyTooLarge, DatabaseUnavailable, InvalidJson, Preconditio
 from ..lookup import one
 from ..queueing import queue_job
 from ..schemas.jobs import JobClone, JobOut, JobRetry, JobUpdate
+from ..starting import check_start, find_start
 from .jobs import shown
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -108,8 +109,8 @@ async def retry(
     summary="Queue a job like this one, with changes",
     dependencies=[JsonIfAny],
     responses=problems.declared(
-        NotFound, NotClonable, TooManyLabels, DatasetNotReady, SpecError, UnknownKind, InvalidJson, BodyTooLarge,
-        UnsupportedMediaType, QueueFull, DatabaseUnavailable, StorageFull, *problems.QUOTAS,
+        NotFound, NotClonable, TooManyLabels, DatasetNotReady, SpecError, UnknownKind, Inconsistent, InvalidJson,
+        BodyTooLarge, UnsupportedMediaType, QueueFull, DatabaseUnavailable, StorageFull, *problems.QUOTAS,
     ),
 )  # fmt: skip
 async def clone(
@@ -123,7 +124,11 @@ async def clone(
     async with context.read() as session:
         job = await one(session, jobs.get(caller.project_id, job_id), "job", job_id)
         split = await session.scalar(datasets.get(caller.project_id, job.dataset_id).with_only_columns(Dataset.split))
-    return await queue_job(context, caller, response, background, **words_of(job, body, split))
+        words = words_of(job, body, split)
+        if "start_from" in body.model_fields_set:
+            words["start"] = await find_start(session, caller, body.start_from)
+        await check_start(session, caller, words["start"], words["spec"], words["dataset_id"])
+    return await queue_job(context, caller, response, background, **words)
 
 
 @router.patch(

@@ -5,7 +5,7 @@ from fastapi import APIRouter, BackgroundTasks, Depends, Header, Query, Request,
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from chaos_core.errors import SpecError, UnknownKind
+from chaos_core.errors import Inconsistent, SpecError, UnknownKind
 from chaos_store import analyses, artifacts, checkpoints, datasets, jobs, trajectories
 from chaos_store.errors import DatasetNotReady, NotFound, QueueFull, StorageFull
 from chaos_store.paging import cut
@@ -30,6 +30,7 @@ from ..queueing import queue_job
 from ..schemas.artifacts import ArtifactOut
 from ..schemas.jobs import CheckpointOut, EventOut, JobCreate, JobOut, LabelName
 from ..schemas.resource import Page, Text
+from ..starting import check_start, find_start
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 missing = problems.declared(NotFound)
@@ -95,7 +96,7 @@ async def _trajectories(session: AsyncSession, caller: Caller, rows: Sequence[Jo
     summary="Train a model",
     dependencies=[JsonBody],
     responses=problems.declared(
-        NotFound, DatasetNotReady, AnalysisMismatch, SpecError, UnknownKind, InvalidJson, BodyTooLarge,
+        NotFound, DatasetNotReady, AnalysisMismatch, SpecError, UnknownKind, Inconsistent, InvalidJson, BodyTooLarge,
         UnsupportedMediaType, QueueFull, DatabaseUnavailable, StorageFull,
         *problems.QUOTAS,
     ),
@@ -105,6 +106,10 @@ async def create(
 ) -> JobOut:
     if body.analysis_id is not None:
         await check_analysis(context, caller, body.analysis_id, body.dataset_id)
+    spec = body.spec.model_dump(mode="json", exclude_unset=True)
+    async with context.read() as session:
+        start = await find_start(session, caller, body.start_from)
+        await check_start(session, caller, start, spec, body.dataset_id)
     return await queue_job(
         context,
         caller,
@@ -113,12 +118,13 @@ async def create(
         kind=Kind.train,
         dataset_id=body.dataset_id,
         analysis_id=body.analysis_id,
-        spec=body.spec.model_dump(mode="json", exclude_unset=True),
+        spec=spec,
         seed=body.seed,
         labels=body.labels,
         limits=body.limits.model_dump(exclude_none=True),
         priority=body.priority,
         deadline=None if body.deadline is None else body.deadline.timestamp(),
+        start=start,
     )
 
 

@@ -8,6 +8,7 @@ from chaos_core.families import FAMILIES, described
 
 from .. import problems
 from ..deps import MAX_PAGE, Shared
+from ..diagnosing import MAX_WORK
 from ..envelope import MAX_JSON_BYTES
 from ..errors import MetricsPrivate, Unauthorized
 from ..instruments import Watched, require_watcher
@@ -63,6 +64,7 @@ async def limits(context: Shared) -> Limits:
     facts = {name: getattr(context.settings, name, None) for name in Limits.model_fields}
     fixed = {"object": "limits", "max_json_bytes": MAX_JSON_BYTES, "max_page": MAX_PAGE}
     fixed |= {"max_part_bytes": MAX_PART_BYTES, "max_parts": MAX_PARTS}
+    fixed |= {"max_diagnosis_work": MAX_WORK}
     return Limits.model_validate(facts | fixed | LIMITS)
 
 

@@ -2,7 +2,7 @@ import asyncio
 
 from fastapi import APIRouter
 
-from chaos_core.errors import SpecError, TooShort, UnknownKind
+from chaos_core.errors import Inconsistent, SpecError, TooShort, UnknownKind
 from chaos_store import history
 from chaos_store.errors import DatasetNotReady, NotFound
 
@@ -25,8 +25,8 @@ router = APIRouter(prefix="/jobs:validate", tags=["jobs"])
     "there is none.",
     dependencies=[JsonBody],
     responses=problems.declared(
-        NotFound, DatasetNotReady, AnalysisMissing, AnalysisMismatch, SpecError, UnknownKind, TooShort, InvalidJson,
-        BodyTooLarge, UnsupportedMediaType,
+        NotFound, DatasetNotReady, AnalysisMissing, AnalysisMismatch, SpecError, UnknownKind, Inconsistent, TooShort,
+        InvalidJson, BodyTooLarge, UnsupportedMediaType,
     ),
 )  # fmt: skip
 async def validate(body: JobCreate, caller: Known, context: Shared) -> Validation:

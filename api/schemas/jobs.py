@@ -10,6 +10,7 @@ from chaos_store.tables import Checkpoint, Job, JobEvent
 
 from .problem import StoredProblem
 from .resource import Body, Json, Moment, Resource, Text
+from .starts import StartFrom, StartOut
 
 EXAMPLES: list[JsonValue] = [
     {"dataset_id": "ds_019a0c5e0f7b7d0e8a4f7a1f5b1c2d3e"},
@@ -23,6 +24,11 @@ EXAMPLES: list[JsonValue] = [
         "seed": 1,
         "labels": {"experiment": "alpha"},
         "limits": {"wall_s": 3600},
+    },
+    {
+        "dataset_id": "ds_019a0c5e0f7b7d0e8a4f7a1f5b1c2d3e",
+        "start_from": {"model_id": "mdl_019a0c5e0f7b7d0e8a4f7a1f5b1c2d3e"},
+        "spec": {"training": {"updates": 2000}},
     },
 ]
 Priority = Annotated[int, Field(ge=-100, le=100, description="higher is started first; equals by age")]
@@ -60,6 +66,7 @@ class JobCreate(Body):
     seed: int = Field(0, ge=0, lt=2**63)
     labels: dict[LabelName, Text] = Field({}, max_length=32)
     analysis_id: Text | None = Field(None, description="take this analysis instead of making one")
+    start_from: StartFrom | None = Field(None, description="go on from another training; left out: start afresh")
     priority: Priority = 0
     deadline: Deadline = None
     limits: JobLimits = Field(
@@ -102,6 +109,7 @@ class JobClone(Body):
     seed: int | None = Field(None, ge=0, lt=2**63)
     labels: dict[LabelName, Text | None] = Field({}, max_length=32, description="null takes a label away; others stay")
     limits: JobLimits | None = None
+    start_from: StartFrom | None = Field(None, description="another start; null: afresh; left out: the same start")
     priority: Priority | None = None
     deadline: Deadline = Field(None, description="RFC 3339; none where left out")
 
@@ -157,6 +165,7 @@ class JobOut(Resource):
     spec: Json
     plan: Json | None = Field(description="the spec with every `auto` filled, frozen before the first update")
     plan_hash: str | None
+    start_from: StartOut | None = Field(description="null: it started afresh")
     labels: dict[str, str]
     limits: JobLimits
     priority: int
@@ -186,6 +195,7 @@ class JobOut(Resource):
             cls.facts(row)
             | {"progress": JobProgress(update=row.progress_update, total=row.progress_total)}
             | {"trajectory_id": trajectory_id}
+            | {"start_from": StartOut.of(row.start) if row.start else None}
             | {"error": StoredProblem.of(row.error) if row.error else None}
             | {"links": _links(row, trajectory_id)}
         )

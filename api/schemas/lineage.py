@@ -46,6 +46,17 @@ class LineageData(Resource):
         return cls.model_validate(cls.facts(row) | {"series_digest": digest})
 
 
+class Ancestor(BaseModel):
+    """What the training started from, or what that one did."""
+
+    kind: Literal["model", "checkpoint"]
+    id: str
+    job_id: str
+    sha256: str = Field(description="of its file")
+    scaling: str = Field(description="whose scaling was kept: `parent` or `data`")
+    present: bool = Field(description="false: it was deleted since")
+
+
 class LineageAnalysis(Resource):
     id: str
     job_id: str
@@ -107,6 +118,9 @@ class LineageOut(BaseModel):
     model: LineageModel
     dataset: LineageData
     analysis: LineageAnalysis | None
+    start_from: list[Ancestor] = Field(
+        description="what the training started from, what that one started from, and so on; empty: it started afresh"
+    )
     job: LineageJob
     code: Json | None = Field(
         description="`release` and `core_sha256` of the code that trained; null: before this was kept"

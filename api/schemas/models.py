@@ -31,6 +31,8 @@ class ModelLinks(BaseModel):
     lineage: str
     trajectories: str
     forecast: str
+    diagnostics: str
+    figures: str
     job: str
     archive: str
     dataset: str
@@ -65,6 +67,8 @@ class ModelOut(Resource):
             "lineage": f"{own}/lineage",
             "trajectories": f"{own}/trajectories",
             "forecast": f"{own}/forecast",
+            "diagnostics": f"{own}/diagnostics",
+            "figures": f"{own}/figures",
             "job": f"/v1/jobs/{row.job_id}",
             "archive": f"/v1/jobs/{row.job_id}/archive.zip",
             "dataset": f"/v1/datasets/{row.dataset_id}",

@@ -28,6 +28,7 @@ class Limits(BaseModel):
     max_run_numbers: int = Field(description="runs * steps * (channels + latent state) of the same")
     max_run_work: int = Field(description="runs * steps * parameters of the same, and steps * parameters of a forecast")
     max_forecast_steps: int = Field(description="`horizon` of POST /v1/models/{id}/forecast")
+    max_diagnosis_work: int = Field(description="latent state^3 * (runs * steps + ...) of a diagnosis")
     max_queued_jobs: int = Field(description="jobs that wait; more are refused with `queue_full`")
     max_blob_bytes: int | None = Field(description="stored bytes; null: what the disk holds")
     rate_limit: str | None = Field(description="requests of one key, as `600/minute`; null: no limit")

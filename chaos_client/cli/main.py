@@ -5,6 +5,7 @@ import typer
 from chaos_client.cli.admin import admin
 from chaos_client.cli.demo import demo
 from chaos_client.cli.doctor import doctor
+from chaos_client.cli.evaluate import evaluate
 from chaos_client.cli.kinds import kinds
 from chaos_client.cli.serve import serve
 from chaos_client.cli.systems import generate, systems
@@ -20,4 +21,5 @@ app.command()(kinds)
 app.command()(systems)
 app.command()(generate)
 app.command()(upload)
+app.command()(evaluate)
 app.add_typer(admin, name="admin")

@@ -1,19 +1,14 @@
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from chaos_client.cli.doctor import DataDir
-from chaos_client.client import Client, Problem
-from chaos_client.failures import ServeError
-from chaos_core.errors import ChaosError
+from chaos_client.cli.refusing import refusing
+from chaos_client.client import Client
 from chaos_core.series import Series
 from chaos_core.systems import SYSTEMS, as_csv, record, system
 
@@ -55,7 +50,7 @@ def generate(
 ) -> None:
     """Write rows of a known system into a CSV file; needs no service."""
     file = output or Path(f"{kind}.csv")
-    with _errors():
+    with refusing():
         made = record(
             system(kind, **dict(map(_setting, changed or []))),
             steps,
@@ -97,20 +92,3 @@ def _setting(text: str) -> tuple[str, Any]:
         return name.strip(), json.loads(value)
     except ValueError:
         return name.strip(), value
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except ChaosError as error:
-        _refuse(f"{error.detail}. {error.remedy}")
-    except ModuleNotFoundError as error:
-        _refuse(f"this system is integrated by {error.name}, which is not installed: pip install {error.name}")
-    except (ServeError, Problem, OSError, httpx.HTTPError) as error:
-        _refuse(str(error))
-
-
-def _refuse(sentence: str) -> None:
-    Console(stderr=True, highlight=False).print(f"[red]error:[/red] {escape(sentence)}", soft_wrap=True)
-    raise typer.Exit(1)

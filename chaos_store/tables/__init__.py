@@ -4,6 +4,7 @@ from .audit import AuditEvent
 from .base import Base, new_id
 from .blobs import Blob, BlobChunk
 from .datasets import AnalysisRow, Dataset
+from .evaluations import Evaluation
 from .idempotency import IdempotencyKey
 from .jobs import Checkpoint, Job, JobEvent, JobLog, Lease, Metric
 from .models import Artifact, TrainedModel, Trajectory
@@ -24,6 +25,7 @@ __all__ = [
     "Checkpoint",
     "Dataset",
     "Delivery",
+    "Evaluation",
     "IdempotencyKey",
     "Job",
     "JobEvent",

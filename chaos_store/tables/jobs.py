@@ -35,6 +35,8 @@ class Job(Base):
     limits: Mapped[Json] = mapped_column(default=dict)
     priority: Mapped[int] = mapped_column(default=0)
     deadline: Mapped[float | None]
+    start: Mapped[Json | None]
+    start_sha256: Mapped[str | None] = mapped_column(ForeignKey("blob.sha256"), index=True)
 
     attempt: Mapped[int] = mapped_column(default=0)
     attempts_since_checkpoint: Mapped[int] = mapped_column(default=0)

@@ -16,12 +16,14 @@ OPERATIONS = {
     "datasets_analysis", "datasets_content", "datasets_content_head", "datasets_create", "datasets_delete",
     "datasets_fill", "datasets_generate", "datasets_get", "datasets_list", "datasets_preview", "datasets_series",
     "datasets_stats",
+    "evaluations_create", "evaluations_get", "evaluations_list",
     "jobs_archive", "jobs_archive_head",
     "jobs_artifacts", "jobs_cancel", "jobs_checkpoints", "jobs_clone", "jobs_create", "jobs_delete", "jobs_events",
     "jobs_get", "jobs_list", "jobs_logs", "jobs_metrics", "jobs_pause", "jobs_resume", "jobs_retry",
     "jobs_update", "jobs_validate",
     "limits_get", "model_types_list",
-    "models_card", "models_card_head", "models_content", "models_content_head", "models_delete", "models_forecast",
+    "models_card", "models_card_head", "models_content", "models_content_head", "models_delete",
+    "models_diagnose", "models_figure", "models_figure_head", "models_figures", "models_forecast",
     "models_generate", "models_get", "models_lineage", "models_list", "models_trajectories", "models_update",
     "problems_get", "problems_list", "projects_create", "projects_get", "projects_list", "projects_update",
     "service_live", "service_metrics", "service_ready", "systems_list",
@@ -99,6 +101,8 @@ REFUSALS = {
     "uploads_part": ("409", "part_conflict"),
     "uploads_complete": ("409", "upload_incomplete"),
     "datasets_series": ("422", "unknown_column"),
+    "evaluations_create": ("422", "inconsistent_spec"),
+    "models_diagnose": ("422", "data_too_large"),
 }
 
 
@@ -132,6 +136,7 @@ def test_every_body_has_an_example(document: dict[str, Any]) -> None:
         "jobs_validate", "analyses_create", "baselines_create", "models_forecast", "models_generate", "models_update",
         "webhooks_create", "webhooks_rotate_secret", "webhooks_update",
         "api_keys_create", "api_keys_update", "projects_create", "projects_update",
+        "evaluations_create", "models_diagnose",
     }  # fmt: skip
     for name, content in bodies.items():
         for body in content.values():

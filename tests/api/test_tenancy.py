@@ -8,12 +8,13 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from api.context import Context
 from chaos_store import keys
 from chaos_store.engine import Database
-from tests.api.conftest import Walked
+from chaos_store.tables import ApiKey
+from tests.api.conftest import Walked, add_dataset
 from tests.api.inhabitants import ids_of
 
 PUBLIC = {"/v1/problems/{code}"}
@@ -97,6 +98,33 @@ async def test_lists_show_only_what_is_mine(
 async def test_a_foreign_dataset_cannot_be_analysed(stranger: httpx.AsyncClient, walked: Walked) -> None:
     answer = await stranger.post("/v1/analyses", json={"dataset_id": walked.dataset_id})
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_a_foreign_series_is_neither_scored_nor_the_truth(
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient, walked: Walked, database: Database, project_id: str
+) -> None:
+    with database.write.begin() as session:
+        others = keys.create_project(session, "third").id
+    mine, theirs = add_dataset(database, project_id), add_dataset(database, others)
+    sides = [({"dataset_id": theirs}, {"dataset_id": mine}), ({"dataset_id": mine}, {"dataset_id": theirs})]
+    for true, generated in sides:
+        answer = await client.post("/v1/evaluations", json={"true": true, "generated": generated})
+        assert (answer.status_code, answer.json()["id"]) == (404, theirs)
+    body = {"true": {"dataset_id": walked.dataset_id}, "generated": {"trajectory_id": walked.trajectory_id}}
+    made = (await client.post("/v1/evaluations", json=body)).json()
+    assert [row["id"] for row in (await client.get("/v1/evaluations")).json()["data"]] == [made["id"]]
+    assert (await stranger.get("/v1/evaluations")).json()["data"] == []
+
+
+async def test_nothing_starts_from_a_foreign_model_or_checkpoint(
+    stranger: httpx.AsyncClient, client: httpx.AsyncClient, walked: Walked, database: Database
+) -> None:
+    with database.read() as session:
+        other = session.scalars(select(ApiKey.project_id).where(ApiKey.name == "other")).one()
+    dataset_id = add_dataset(database, other)
+    for start in ({"model_id": walked.model_id}, {"checkpoint_id": "ckpt_" + "0" * 32}):
+        answer = await stranger.post("/v1/jobs", json={"dataset_id": dataset_id, "start_from": start})
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
 async def test_a_foreign_analysis_cannot_be_used(stranger: httpx.AsyncClient, walked: Walked) -> None:

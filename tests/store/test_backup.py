@@ -22,6 +22,7 @@ from chaos_store import (
     copying,
     datasets,
     deliveries,
+    evaluations,
     idempotency,
     joblogs,
     jobs,
@@ -93,7 +94,9 @@ def _fill(database: Database) -> tuple[str, str]:
             plan_hash=None,
         )
         free = artifacts.create(session, kind="trajectory", name="trajectory.npz", blob=run, **kept)
-        trajectories.create(session, artifact=free, model_id=model.id, steps=1, channels=1)
+        mine = trajectories.create(session, artifact=free, model_id=model.id, steps=1, channels=1)
+        scored = evaluations.Generated(trajectory_id=mine.id)
+        evaluations.create(session, generated=scored, options={"preset": "gtf"}, **common)
         jobs.succeed(session, claim, model_id=model.id, scores={"d_stsp": 0.25})
         assert jobs.claim(session, running.id, "worker", 60.0) is not None
         webhook = webhooks.create(

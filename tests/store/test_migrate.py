@@ -17,6 +17,7 @@ from tests.servers import PostgresServer
 
 JOB_COLUMNS = {
     "limits", "priority", "deadline", "claimed_at", "ran_s", "request_id", "log_lines_cut", "log_bytes_cut",
+    "start", "start_sha256",
 }  # fmt: skip
 PRAGMAS = {"journal_mode": "wal", "foreign_keys": 1, "query_only": 1, "busy_timeout": 15_000}
 

@@ -26,14 +26,17 @@ def test_light_kinds_share_one_slot() -> None:
 
 def test_only_kinds_with_a_free_slot_are_asked_for() -> None:
     slots = Slots(training=2)
-    assert slots.open_kinds() == [{"train"}, {"analyse", "baseline", "ingest"}]
+    assert slots.open_kinds() == [{"train"}, {"analyse", "baseline", "evaluate", "ingest"}]
     assert slots.take("train") and slots.take("train")
-    assert slots.open_kinds() == [{"analyse", "baseline", "ingest"}]
+    assert slots.open_kinds() == [{"analyse", "baseline", "evaluate", "ingest"}]
 
 
 def test_a_worker_of_one_kind_takes_only_that_kind() -> None:
     light = Slots.of(Settings(worker_kinds="light", worker_slots=3))
-    assert light.open_kinds() == [{"analyse", "baseline", "ingest"}] and (light.training, light.light) == (0, 3)
+    assert light.open_kinds() == [{"analyse", "baseline", "evaluate", "ingest"}] and (light.training, light.light) == (
+        0,
+        3,
+    )
     train = Slots.of(Settings(worker_kinds="train", worker_slots=2))
     assert train.open_kinds() == [{"train"}] and (train.training, train.light) == (2, 0)
-    assert Slots.of(Settings()).open_kinds() == [{"train"}, {"analyse", "baseline", "ingest"}]
+    assert Slots.of(Settings()).open_kinds() == [{"train"}, {"analyse", "baseline", "evaluate", "ingest"}]

@@ -16,11 +16,12 @@ from chaos_core.planning import plan as make_plan
 from chaos_core.selection import settled
 from chaos_core.series import Series
 from chaos_core.spec import Plan, Spec
+from chaos_core.start import Start, read_start
 from chaos_core.training import Trainer, Validated
 from chaos_core.typing import Floats
 from chaos_core.windows import longest_run
 
-from ..protocol import CHECKPOINT_FILE, ArtifactMade, JobFile, PlanMade, Result, Stage, TrainingStarted
+from ..protocol import CHECKPOINT_FILE, START_FILE, ArtifactMade, JobFile, PlanMade, Result, Stage, TrainingStarted
 from .analyse import make_analysis, read_series
 from .channel import Channel
 from .drawing import send_figure
@@ -37,8 +38,9 @@ def train_job(folder: Path, job: JobFile, channel: Channel) -> None:
     analysis = None if job.analysis is None else Analysis.model_validate(job.analysis)
     if analysis is None and job.plan is None:
         analysis = make_analysis(series, channel)
-    plan = _settle(job, analysis, channel)
-    fitted = _fit(folder, job, series, plan, channel)
+    start = None if job.start is None else read_start((folder / START_FILE).read_bytes(), job.start["scaling"])
+    plan = _settle(job, analysis, start, channel)
+    fitted = _fit(folder, job, series, plan, start, channel)
     channel.send(Stage(stage="evaluating"))
     test = series.split(**plan.split.model_dump())[2]
     scores = evaluate(fitted, test, evaluation=plan.evaluation)
@@ -59,23 +61,23 @@ def train_job(folder: Path, job: JobFile, channel: Channel) -> None:
     channel.send(Result(values={"scores": scores.model_dump(mode="json"), "baselines": floors}))
 
 
-def _settle(job: JobFile, analysis: Analysis | None, channel: Channel) -> Plan:
+def _settle(job: JobFile, analysis: Analysis | None, start: Start | None, channel: Channel) -> Plan:
     """The plan of an earlier attempt, or a new one; either way the supervisor hears of it."""
     channel.send(Stage(stage="planning"))
     if job.plan is not None:
         plan = Plan.model_validate(job.plan)
     else:
         assert analysis is not None
-        plan = make_plan(Spec.model_validate(job.spec or {}), analysis)
+        plan = make_plan(Spec.model_validate(job.spec or {}), analysis, None if start is None else start.parent)
     facts = plan.model_dump(mode="json")
     channel.send(PlanMade(plan=facts, plan_hash=plan.digest(), total=plan.training.updates))
     return plan
 
 
-def _fit(folder: Path, job: JobFile, series: Series, plan: Plan, channel: Channel) -> Fitted:
+def _fit(folder: Path, job: JobFile, series: Series, plan: Plan, start: Start | None, channel: Channel) -> Fitted:
     channel.send(Stage(stage="training"))
     state = (folder / CHECKPOINT_FILE).read_bytes() if job.has_checkpoint else None
-    trainer = Trainer(series, plan, job.seed, state)
+    trainer = Trainer(series, plan, job.seed, state, start)
     started = {"kernel": trainer.kernel, "device": trainer.device, "update": trainer.update, "total": trainer.total}
     channel.send(TrainingStarted.model_validate(started))
     _train(job, trainer, Reporter(channel, trainer, folder), channel)
