@@ -89,15 +89,15 @@ Admin = Annotated[Caller, Security(authenticate, scopes=[Scope.admin.value])]
 OPERATOR = Security(authenticate, scopes=[Scope.operator.value])
 
 
-def require_json(request: Request) -> None:
+async def require_json(request: Request) -> None:
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if given != "application/json":
         raise UnsupportedMediaType(f"the body is '{given or 'without a type'}'", expected="application/json")
 
 
-def require_json_if_any(request: Request) -> None:
+async def require_json_if_any(request: Request) -> None:
     if int(request.headers.get("content-length") or 0) or "transfer-encoding" in request.headers:
-        require_json(request)
+        await require_json(request)
 
 
 JsonBody = Depends(require_json)

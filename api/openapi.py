@@ -25,6 +25,7 @@ EXAMPLES: Json = {
     "label.NAME": "alpha",
     "code": "not_finite",
     "dataset_id": f"ds_{TAIL}",
+    "generated_dataset_id": f"ds_{TAIL}",
     "analysis_id": f"an_{TAIL}",
     "job_id": f"job_{TAIL}",
     "model_id": f"mdl_{TAIL}",
@@ -37,8 +38,8 @@ EXAMPLES: Json = {
     "key_id": f"key_{TAIL}",
     "request_id": f"req_{TAIL}",
     "resource_id": f"job_{TAIL}",
-    "method": "POST",
     "name": "attractor.svg",
+    "channels": ["x", "y"],
     "project_id": f"prj_{TAIL}",
     "If-Match": '"0f1c4a7b8a11be3d7d5a2f0e5b0c4c39"',
 }

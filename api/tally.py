@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from chaos_store import census
 from chaos_store.census import Census, Happened
+from chaos_store.deliveries import WAITING
 from chaos_store.engine import AsyncDatabase
 from chaos_store.settings import Settings
 from chaos_store.states import FINISHED, Event, Kind
@@ -168,6 +169,8 @@ class Tally(Collector):
         yield _by("chaos_datasets", "Datasets", ("status",), {(name,): n for name, n in found.datasets.items()})
         yield GaugeMetricFamily("chaos_blobs", "Stored contents", found.blobs)
         yield GaugeMetricFamily("chaos_blob_bytes", "Their bytes", found.blob_bytes)
+        backlog = {(name,): found.deliveries.get(name, 0) for name in WAITING}
+        yield _by("chaos_webhook_deliveries", "Deliveries that have not ended", ("status",), backlog)
         yield _by("chaos_workers", "Workers", ("status",), {(name,): n for name, n in found.workers.items()})
         slots = {(name,): n for name, n in found.slots.items()}
         yield _by("chaos_worker_slots", "Jobs that living workers run at a time", ("slots",), slots)

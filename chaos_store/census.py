@@ -7,9 +7,10 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from . import workers
+from .deliveries import WAITING
 from .engine import now
 from .states import FINISHED, State
-from .tables import Blob, Dataset, Job, JobEvent
+from .tables import Blob, Dataset, Delivery, Job, JobEvent
 
 __all__ = ["Census", "Happened", "Training", "happened", "newest_event", "take"]
 
@@ -46,6 +47,7 @@ class Census(NamedTuple):
     datasets: dict[str, int]
     blobs: int
     blob_bytes: int
+    deliveries: dict[str, int]
     workers: dict[str, int]
     slots: dict[str, int]
 
@@ -68,6 +70,7 @@ def take(session: Session, silent_s: float) -> Census:
         datasets={row[0]: row[1] for row in session.execute(_datasets())},
         blobs=blobs,
         blob_bytes=int(blob_bytes),
+        deliveries={row[0]: row[1] for row in session.execute(_deliveries())},
         workers={"alive": len(living), "silent": len(seen) - len(living)},
         slots={
             "training": sum(worker.training_slots for worker in living),
@@ -114,3 +117,8 @@ def _trainings() -> Select[str, int | None, float | None]:
 
 def _datasets() -> Select[str, int]:
     return select(Dataset.status, func.count()).group_by(Dataset.status)
+
+
+def _deliveries() -> Select[str, int]:
+    under_way = select(Delivery.status, func.count()).where(Delivery.status.in_(WAITING))
+    return under_way.group_by(Delivery.status)

@@ -19,6 +19,7 @@ __all__ = [
     "GONE",
     "LOST",
     "STOPPED",
+    "WAITING",
     "Claim",
     "Outcome",
     "Places",

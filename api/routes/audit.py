@@ -1,4 +1,4 @@
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import Field
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/audit-events", tags=["access"])
 
 class AuditQuery(PageQuery):
     key_id: Text | None = None
-    method: Text | None = None
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] | None = None
     status: int | None = Field(None, ge=100, le=599)
     code: Text | None = Field(None, description="of a refusal, e.g. `scope_missing`")
     request_id: Text | None = None
