@@ -94,6 +94,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     context.stopping.set()
     await app.state.instruments.close()
     await context.watch.close()
+    await context.asking.close()
     await asyncio.to_thread(context.ledger.close)
     await context.rates.close()
     context.celery.close()

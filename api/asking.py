@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from .schemas.jobs import JobOut
 
 WRITTEN_KEPT = 1000
 JOBS_AT_ONCE = 500
+LINGER_S = 0.25
 
 
 class Written(NamedTuple):
@@ -38,6 +40,7 @@ class Asking:
     database: AsyncDatabase
     _waiting: Asked = field(default_factory=dict)
     _written: OrderedDict[Key, Written] = field(default_factory=OrderedDict)
+    _came: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
 
     async def job(self, project_id: str, job_id: str) -> Document:
@@ -45,12 +48,19 @@ class Asking:
         answer = self._waiting.get(key)
         if answer is None:
             answer = self._waiting[key] = asyncio.get_running_loop().create_future()
+        self._came.set()
         if self._task is None:
             self._task = asyncio.create_task(self._go_on())
         found = await asyncio.shield(answer)
         if found is None:
             raise NotFound(f"There is no job {job_id}.", kind="job", id=job_id)
         return found.document
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
 
     async def _go_on(self) -> None:
         try:
@@ -60,20 +70,29 @@ class Asking:
             self._task = None
 
     async def _answer_all(self) -> None:
-        """By one connection for as long as somebody asks."""
+        """By one connection for as long as somebody asks, and a moment longer."""
         asked: Asked = {}
         try:
             with answering():
                 async with self.database.reader.connect() as connection:
-                    while self._waiting:
+                    while await self._is_asked():
                         asked = self._next()
                         await self._look(connection, list(asked))
                         for key, answer in asked.items():
                             answer.set_result(self._written.get(key))
+                        asked = {}
         except Exception as error:
             for answer in (asked or self._next()).values():
                 if not answer.done():
                     answer.set_exception(error)
+
+    async def _is_asked(self) -> bool:
+        if not self._waiting:
+            self._came.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_S):
+                    await self._came.wait()
+        return bool(self._waiting)
 
     def _next(self) -> Asked:
         keys = list(islice(self._waiting, JOBS_AT_ONCE))

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from fastapi import Depends, Query, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
+from fastapi.openapi.models import HTTPBearer
+from fastapi.security.base import SecurityBase
+from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import BaseModel, ConfigDict, Field
 
 from chaos_store import keys, logs
@@ -21,8 +23,6 @@ from .schemas.resource import Moment
 MAX_PAGE = 200
 SAFE = {"GET", "HEAD"}
 
-bearer = HTTPBearer(auto_error=False, scheme_name="ApiKey", description="the API key: `Authorization: Bearer KEY`")
-
 
 async def context_of(request: Request) -> Context:
     context: Context = request.app.state.context
@@ -32,30 +32,34 @@ async def context_of(request: Request) -> Context:
 Shared = Annotated[Context, Depends(context_of)]
 
 
-async def authenticate(
-    request: Request,
-    context: Shared,
-    given: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
-    wanted: SecurityScopes,
-) -> Caller:
+class ApiKey(SecurityBase):
     """Who asks, and whether the key may: reading wants `read`, anything else `write`, and some routes say otherwise."""
-    caller = await _identified(request, context, given)
-    logs.bind(key_id=caller.key_id, project_id=caller.project_id)
-    by_method = Scope.read if request.method in SAFE else Scope.write
-    for scope in wanted.scopes or [by_method]:
-        if scope not in caller.scopes:
-            raise ScopeMissing(f"{request.method} {request.url.path} wants a key with it.", scope=str(scope))
-    return caller
+
+    scheme_name = "ApiKey"
+    model = HTTPBearer(description="the API key: `Authorization: Bearer KEY`")
+
+    def __init__(self, *scopes: Scope) -> None:
+        self.scopes = scopes
+
+    async def __call__(self, request: Request) -> Caller:
+        scheme, secret = get_authorization_scheme_param(request.headers.get("authorization"))
+        caller = await _identified(request, await context_of(request), secret if scheme.lower() == "bearer" else "")
+        logs.bind(key_id=caller.key_id, project_id=caller.project_id)
+        by_method = Scope.read if request.method in SAFE else Scope.write
+        for scope in self.scopes or (by_method,):
+            if scope not in caller.scopes:
+                raise ScopeMissing(f"{request.method} {request.url.path} wants a key with it.", scope=str(scope))
+        return caller
 
 
-async def _identified(request: Request, context: Context, given: HTTPAuthorizationCredentials | None) -> Caller:
+async def _identified(request: Request, context: Context, secret: str) -> Caller:
     """Counted once a request, however many ask. `asker` is whose key it was, also of one that is refused."""
-    if given is None:
+    if not secret:
         raise Unauthorized("the request carries no key")
     known: Caller | None = getattr(request.state, "caller", None)
     if known is not None:
         return known
-    caller = context.keys.get(given.credentials) or await _look_up(request, context, given.credentials)
+    caller = context.keys.get(secret) or await _look_up(request, context, secret)
     request.state.asker = caller
     context.ledger.use(caller.project_id, caller.key_id)
     windows = await context.rates.take(caller.project_id, caller.key_id)
@@ -84,9 +88,9 @@ async def _look_up(request: Request, context: Context, secret: str) -> Caller:
     return caller
 
 
-Known = Annotated[Caller, Security(authenticate)]
-Admin = Annotated[Caller, Security(authenticate, scopes=[Scope.admin.value])]
-OPERATOR = Security(authenticate, scopes=[Scope.operator.value])
+Known = Annotated[Caller, Security(ApiKey())]
+Admin = Annotated[Caller, Security(ApiKey(Scope.admin), scopes=[Scope.admin.value])]
+OPERATOR = Security(ApiKey(Scope.operator), scopes=[Scope.operator.value])
 
 
 async def require_json(request: Request) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
-from pydantic import Field
+from pydantic import BaseModel, Field
 from sqlalchemy.orm import Session
 
 from chaos_core import errors as core
@@ -63,12 +63,21 @@ BAD_DATA = (
     files.NestedTooDeep, files.HeaderTooLong, files.NestedCompression, files.UnsafeArchive, files.DuplicateName,
     files.ExternalReference, files.UnknownFilter, files.ReaderCrashed,
 )  # fmt: skip
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Its parts stand among the components already, as parts of a job's spec."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    schema.pop("$defs", None)
+    return schema
+
+
 FORM: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
             "multipart/form-data": {
-                "schema": DatasetForm.model_json_schema(),
+                "schema": _schema(DatasetForm),
                 "examples": {
                     "csv": {
                         "summary": "a CSV with a header and a time column",
@@ -76,9 +85,7 @@ FORM: dict[str, Any] = {
                     }
                 },
             },
-            "application/json": {
-                "schema": DatasetCreate.model_json_schema(ref_template="#/components/schemas/{model}"),
-            },
+            "application/json": {"schema": _schema(DatasetCreate)},
         },
     }
 }

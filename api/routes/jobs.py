@@ -16,7 +16,7 @@ from .. import events as streams
 from .. import problems
 from ..conditional import Document
 from ..context import Caller, Context
-from ..deps import JsonBody, Known, Paged, PageQuery, Shared, Strict, Waiting
+from ..deps import JsonBody, Known, Paged, PageQuery, Shared, Strict, Waiting, context_of
 from ..errors import (
     AnalysisMismatch,
     BodyTooLarge,
@@ -158,7 +158,8 @@ async def listed(
     response_model=JobOut,
     responses=missing,
 )
-async def get(job_id: str, query: Waiting, request: Request, caller: Known, context: Shared) -> Response:
+async def get(job_id: str, query: Waiting, request: Request, caller: Known) -> Response:
+    context = await context_of(request)
     if query.wait:
         seconds = min(query.wait, context.settings.max_wait_s)
         job = await context.watch.finished(caller.project_id, job_id, seconds)

@@ -126,6 +126,7 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
     found = set(re.findall(r"#/components/schemas/([^'\"]+)", repr(document)))
     assert "Problem" in found
     assert found - set(document["components"]["schemas"]) == set()
+    assert set(re.findall(r"'\$ref': '(#/(?!components/schemas/)[^']*)'", repr(document["paths"]))) == set()
 
 
 def test_every_body_has_an_example(document: dict[str, Any]) -> None:

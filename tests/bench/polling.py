@@ -18,7 +18,7 @@ import uvloop
 from fastapi import FastAPI
 
 from api.app import create_app
-from chaos_store import jobs
+from chaos_store import jobs, logs
 from chaos_store.engine import open_database
 from chaos_store.settings import Settings
 from tests.bench.serving import Made, make_job, place, serve, service
@@ -179,7 +179,9 @@ def main() -> None:
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     how = parser.parse_args()
     if how.serve:
-        serve(how.serve, create_app(Settings()), bare())
+        settings = Settings()
+        logs.set_up(settings)
+        serve(how.serve, create_app(settings), bare())
         return
     with ValkeyServer() as broker:
         for kind in how.databases:

@@ -94,13 +94,17 @@ def service(
         "CHAOS_BROKER_URL": broker_url,
     }
     command = [sys.executable, "-m", module, "--serve", str(ready), *map(str, words)]
-    process = subprocess.Popen(command, env=environment)
+    with (folder / "service.log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stderr=log)
     try:
         deadline = time.monotonic() + START_S
         while not ready.exists():
             assert process.poll() is None and time.monotonic() < deadline, "the service did not start"
             time.sleep(0.05)
         yield json.loads(ready.read_text())
+    except BaseException:
+        sys.stderr.write((folder / "service.log").read_text()[-4000:])
+        raise
     finally:
         process.terminate()
         process.wait(20)
