@@ -79,10 +79,10 @@ TAGS = [
     {"name": "service", "description": "health, limits, kinds, errors"},
 ]
 RESOURCES = (
-    jobs.router, datasets.router, views.router, uploads.router, systems.datasets, analyses.router, logs.router,
-    metrics.router, baselines.router, commands.router, validations.router, archives.router, models.router, runs.router,
-    figures.router, diagnostics.router, trajectories.router, evaluations.router, artifacts.router, webhooks.router,
-    webhooks.log, workers.router, keys.router, projects.router, usage.router, audit.router,
+    jobs.polls, jobs.router, datasets.router, views.router, uploads.router, systems.datasets, analyses.router,
+    logs.router, metrics.router, baselines.router, commands.router, validations.router, archives.router, models.router,
+    runs.router, figures.router, diagnostics.router, trajectories.router, evaluations.router, artifacts.router,
+    webhooks.router, webhooks.log, workers.router, keys.router, projects.router, usage.router, audit.router,
 )  # fmt: skip
 
 

@@ -26,12 +26,14 @@ from ..errors import (
     UnsupportedMediaType,
 )
 from ..lookup import one, page, pair
+from ..polled import Polled
 from ..queueing import queue_job
 from ..schemas.artifacts import ArtifactOut
 from ..schemas.jobs import CheckpointOut, EventOut, JobCreate, JobOut, LabelName
 from ..schemas.resource import Page, Text
 from ..starting import check_start, find_start
 
+polls = APIRouter(prefix="/jobs", tags=["jobs"], route_class=Polled)
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 missing = problems.declared(NotFound)
 
@@ -151,7 +153,7 @@ async def listed(
     return Page(data=data, next_cursor=next_cursor, has_more=next_cursor is not None)
 
 
-@router.get(
+@polls.get(
     "/{job_id}",
     operation_id="jobs_get",
     summary="One job; waits for its end if asked",
