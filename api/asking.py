@@ -42,6 +42,7 @@ class Asking:
     _written: OrderedDict[Key, Written] = field(default_factory=OrderedDict)
     _came: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
+    _closing: bool = False
 
     async def job(self, project_id: str, job_id: str) -> Document:
         key = (project_id, job_id)
@@ -57,10 +58,11 @@ class Asking:
         return found.document
 
     async def close(self) -> None:
+        """Its connection is given back first."""
+        self._closing = True
+        self._came.set()
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await self._task
 
     async def _go_on(self) -> None:
         try:
@@ -87,7 +89,7 @@ class Asking:
                     answer.set_exception(error)
 
     async def _is_asked(self) -> bool:
-        if not self._waiting:
+        if not self._waiting and not self._closing:
             self._came.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(LINGER_S):

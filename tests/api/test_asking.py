@@ -53,6 +53,7 @@ async def test_no_answer_is_older_than_its_question(
 
 async def test_one_who_leaves_takes_no_answer_with_him(client: httpx.AsyncClient, walked: Walked) -> None:
     path = f"/v1/jobs/{walked.job_id}"
+    assert (await client.get(path)).status_code == 200
     leaving = [asyncio.create_task(client.get(path)) for _ in range(5)]
     staying = [asyncio.create_task(client.get(path)) for _ in range(5)]
     await asyncio.sleep(0)
