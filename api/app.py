@@ -131,7 +131,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Protection, pages=frozenset({"/docs", "/redoc", str(app.swagger_ui_oauth2_redirect_url)}))
     app.state.instruments = Instruments.of(context, VERSION)
     app.add_middleware(Envelope, max_upload_bytes=settings.max_upload_bytes)
-    app.add_middleware(Observing, meters=app.state.instruments.meters, prefix=PREFIX)
+    app.add_middleware(Observing, meters=app.state.instruments.meters)
     problems.install(app)
     private = (Unauthorized, ScopeMissing, RateLimited, InvalidRequest, DatabaseUnavailable)
     for router in repeatable(RESOURCES, PREFIX):

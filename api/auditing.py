@@ -10,6 +10,7 @@ from chaos_store.audit import Entry
 from .context import Caller
 from .errors import RateLimited
 from .ledger import Ledger
+from .templates import template_of
 
 CHANGES = {"POST", "PUT", "PATCH", "DELETE"}
 REFUSED = {401, 403}
@@ -59,19 +60,12 @@ def _entry(scope: Scope, status: int, location: str) -> Entry:
         request_id=state["request_id"],
         address=address,
         method=scope["method"],
-        route=_template(scope)[:LONGEST],
+        route=(template_of(scope) or scope["path"])[:LONGEST],
         status=status,
         code=state.get("code"),
         resource_id=_resource(scope, location),
         age_s=0.0,
     )
-
-
-def _template(scope: Scope) -> str:
-    """The route knows the end of its path; what routers put before it has no parameters."""
-    end = str(getattr(scope.get("route"), "path", "")).split("/")[1:]
-    begin = scope["path"].split("/")
-    return "/".join([*begin[: len(begin) - len(end)], *end])
 
 
 def _resource(scope: Scope, location: str) -> str | None:

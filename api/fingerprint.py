@@ -8,8 +8,6 @@ from fastapi import Request
 from starlette.datastructures import UploadFile
 
 PIECE_BYTES = 1024 * 1024
-GIVEN = "body_digest"
-"""Who reads the body as a stream leaves its digest under this name in the state of the request."""
 
 
 async def fingerprint(request: Request) -> str:
@@ -20,9 +18,6 @@ async def fingerprint(request: Request) -> str:
 
 
 async def _content(request: Request) -> str:
-    given: str | None = getattr(request.state, GIVEN, None)
-    if given is not None:
-        return given
     if request.headers.get("content-type", "").strip().lower().startswith("multipart/"):
         return await _form(request)
     return hashlib.sha256(await request.body()).hexdigest()

@@ -1,18 +1,28 @@
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
 from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from chaos_store.errors import NotFound
 from chaos_store.paging import cut
+from chaos_store.states import FINISHED, State
 
+from .context import Caller, Context
 from .deps import PageQuery
 from .schemas.resource import Page
 
 Row = TypeVar("Row")
 Other = TypeVar("Other")
 Item = TypeVar("Item")
+
+
+class OfJob(Protocol):
+    status: State
+    job_id: str
+
+
+Made = TypeVar("Made", bound=OfJob)
 
 
 async def one(session: AsyncSession, statement: Select[Row], kind: str, row_id: str) -> Row:
@@ -37,6 +47,15 @@ async def pairs(
     rows, next_cursor = cut([row for row, _ in found], query.limit)
     data = [shape(row, other) for row, other in found[: len(rows)]]
     return Page(data=data, next_cursor=next_cursor, has_more=next_cursor is not None)
+
+
+async def after_job(context: Context, caller: Caller, wait_s: float, find: Callable[[], Awaitable[Made]]) -> Made:
+    """What a job makes, read once the job has ended or the time is over."""
+    found = await find()
+    if not wait_s or found.status in FINISHED:
+        return found
+    await context.watch.finished(caller.project_id, found.job_id, min(wait_s, context.settings.max_wait_s))
+    return await find()
 
 
 async def page(

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chaos_store import logs
 
 from .meters import Meters
+from .templates import template_of
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
@@ -21,17 +22,16 @@ log = logging.getLogger("api.access")
 
 
 class Observing:
-    def __init__(self, app: ASGIApp, meters: Meters, prefix: str) -> None:
+    def __init__(self, app: ASGIApp, meters: Meters) -> None:
         self.app = app
         self.meters = meters
-        self.prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         logs.forget()
-        seen = Seen(scope, send, self.meters, self.prefix)
+        seen = Seen(scope, send, self.meters)
         self.meters.in_flight.inc()
         try:
             await self.app(scope, receive, seen.send)
@@ -46,8 +46,7 @@ class Observing:
 class Seen:
     """One request, from its first byte to the end of its answer."""
 
-    def __init__(self, scope: Scope, send: Send, meters: Meters, prefix: str) -> None:
-        self._prefix = prefix
+    def __init__(self, scope: Scope, send: Send, meters: Meters) -> None:
         self.status: int | None = None
         self._scope = scope
         self._send = send
@@ -69,7 +68,7 @@ class Seen:
         ended = time.perf_counter()
         if self._streams:
             self._meters.streams.dec()
-        status, method, route = self.status or CLIENT_GONE, self._method(), self._route()
+        status, method, route = self.status or CLIENT_GONE, self._method(), template_of(self._scope) or OTHER
         self._meters.requests.labels(method, route, str(status)).inc()
         if b"wait=" not in self._scope.get("query_string", b""):
             self._meters.seconds.labels(method, route).observe((self._answered or ended) - self._began)
@@ -82,15 +81,6 @@ class Seen:
     def _method(self) -> str:
         method: str = self._scope["method"]
         return method if method in METHODS else OTHER
-
-    def _route(self) -> str:
-        """The template; a route of an included router knows it without the prefix."""
-        template: str | None = getattr(self._scope.get("route"), "path", None)
-        if template is None:
-            return OTHER
-        prefix = self._prefix + "/"
-        within = self._scope["path"].startswith(prefix) and not template.startswith(prefix)
-        return self._prefix + template if within else template
 
 
 def _level(route: str, status: int) -> int:

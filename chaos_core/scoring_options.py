@@ -6,9 +6,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, 
 
 from chaos_core.embedding import Embedding
 from chaos_core.errors import Inconsistent
-from chaos_core.metrics import METRICS, PRESETS
+from chaos_core.metrics import METRICS
+from chaos_core.metrics.presets import PresetName
 
-__all__ = ["GeneratedAs", "MetricName", "PresetName", "Scoring", "check_dt"]
+__all__ = ["GeneratedAs", "MetricName", "Scoring", "check_dt"]
 
 GeneratedAs = Literal["free_run", "forecast_path", "forecast_from_every_row"]
 SAME_DT = 1e-6
@@ -20,14 +21,7 @@ def _known_metric(name: str) -> str:
     return name
 
 
-def _known_preset(name: str) -> str:
-    if name not in PRESETS:
-        raise ValueError(f"there is no metric preset '{name}'; known: {', '.join(sorted(PRESETS))}")
-    return name
-
-
 MetricName = Annotated[str, AfterValidator(_known_metric)]
-PresetName = Annotated[str, AfterValidator(_known_preset)]
 
 
 class Scoring(BaseModel):

@@ -2,10 +2,11 @@
 
 import hashlib
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal, Self
+from typing import IO, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,7 @@ MIN_ROWS = 32
 """Shorter series hold no dynamics that any part of this program could use."""
 
 
-def _as_matrix(x: Any) -> Floats:
+def _as_matrix(x: Any, *, copy: bool = True) -> Floats:
     array = np.asarray(x)
     if array.size == 0:
         raise EmptyData("the array holds no numbers", shape=list(array.shape))
@@ -39,7 +40,10 @@ def _as_matrix(x: Any) -> Floats:
         raise BadShape(f"an array of shape {array.shape} is not (T,) or (T, N)", shape=list(array.shape))
     if array.dtype.kind not in "fiub":
         raise NotReal(f"an array of dtype {array.dtype} does not hold real numbers", dtype=str(array.dtype))
-    return np.array(array.reshape(len(array), -1), dtype=np.float64, order="C")
+    matrix = array.reshape(len(array), -1)
+    if copy or not matrix.flags.writeable:
+        return np.array(matrix, dtype=np.float64, order="C")
+    return np.ascontiguousarray(matrix, dtype=np.float64)
 
 
 def _check_finite(x: Floats, names: tuple[str, ...]) -> None:
@@ -56,13 +60,12 @@ def _check_finite(x: Floats, names: tuple[str, ...]) -> None:
 
 
 def _check_varies(x: Floats, names: tuple[str, ...]) -> None:
-    for column, name in enumerate(names):
-        values = x[:, column]
-        values = values[np.isfinite(values)]
-        if values.size == 0:
+    lowest, highest = np.fmin.reduce(x, axis=0).tolist(), np.fmax.reduce(x, axis=0).tolist()
+    for name, low, high in zip(names, lowest, highest, strict=True):
+        if np.isnan(low):
             raise EmptyData(f"column '{name}' has no finite entry", column=name)
-        if np.ptp(values) <= 1e-12 * max(1e-300, float(np.abs(values).max())):
-            raise ConstantChannel(f"column '{name}' is {values[0]:g} in every row", column=name, value=float(values[0]))
+        if high - low <= 1e-12 * max(1e-300, abs(low), abs(high)):
+            raise ConstantChannel(f"column '{name}' is {low:g} in every row", column=name, value=low)
 
 
 def _driven_by(
@@ -95,6 +98,8 @@ class Series:
         inputs: (T, K) or (T,) external inputs that drove the system, such as a stimulus: row t acts on the step that
             leads to x[t]. They may be constant but must be known everywhere. None where nothing is known to drive it.
         input_names: K names; `u0, u1, ...` where none are given.
+        copy: False takes `x` over where it is float64 and contiguous, for one who has just made it and needs it no
+            more: series may be large.
 
     Raises:
         EmptyData, BadShape, NotReal, BadStep, TooShort, NotFinite, ConstantChannel: with `row` and `column` where
@@ -119,14 +124,15 @@ class Series:
         missing: Literal["refuse", "mask"] = "refuse",
         inputs: Any = None,
         input_names: Sequence[str] | None = None,
+        copy: bool = True,
     ) -> None:
-        matrix = _as_matrix(x)
+        matrix = _as_matrix(x, copy=copy)
         rows, channels = matrix.shape
         labels = tuple(names) if names is not None else tuple(f"x{i}" for i in range(channels))
         index = np.zeros(rows, np.int64) if stretch is None else np.asarray(stretch, np.int64)
         if len(labels) != channels or len(set(labels)) != channels:
             raise BadShape(f"{len(labels)} distinct names for {channels} channels", shape=[rows, channels])
-        if index.shape != (rows,) or (np.diff(index) < 0).any():
+        if index.shape != (rows,) or (stretch is not None and (index[1:] < index[:-1]).any()):
             raise BadShape("`stretch` must be (T,) and never decrease", shape=list(index.shape))
         if dt is not None and not (np.isfinite(dt) and dt > 0):
             raise BadStep(f"dt must be a positive number, not {dt}", dt=str(dt))
@@ -247,12 +253,16 @@ class Series:
     def to_npz(self) -> bytes:
         """The series as the bytes of an .npz file without Python objects."""
         buffer = io.BytesIO()
+        self.write_npz(buffer)
+        return buffer.getvalue()
+
+    def write_npz(self, file: str | os.PathLike[str] | IO[bytes]) -> None:
+        """Writes what `to_npz` gives to a file, without holding it in memory."""
         dt = np.float64(np.nan if self.dt is None else self.dt)
         members: dict[str, Any] = {"x": self.x, "dt": dt, "names": np.array(self.names), "stretch": self.stretch}
         if self.driven_by:
             members |= {"inputs": self.inputs, "input_names": np.array(self.input_names)}
-        np.savez(buffer, **members)
-        return buffer.getvalue()
+        np.savez(file, **members)
 
     @classmethod
     def from_npz(cls, content: bytes) -> Self:
@@ -266,7 +276,7 @@ class Series:
         except (ValueError, KeyError, OSError) as error:
             raise UnreadableFile(f"not a stored series: {error}") from error
         facts: dict[str, Any] = {"names": names, "stretch": stretch, "inputs": inputs, "input_names": drives}
-        return cls(x, None if np.isnan(dt) else dt, missing="mask", **facts)
+        return cls(x, None if np.isnan(dt) else dt, missing="mask", copy=False, **facts)
 
 
 @dataclass(frozen=True)

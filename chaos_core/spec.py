@@ -3,10 +3,9 @@
 import hashlib
 import json
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -22,7 +21,7 @@ from chaos_core.cells import AnyCell, AnyCellSpec
 from chaos_core.embedding import Embedding
 from chaos_core.forcing import AnyForcing, AnyForcingSpec
 from chaos_core.losses import AnyLoss, AnyLossSpec
-from chaos_core.metrics.presets import PRESETS
+from chaos_core.metrics.presets import PresetName
 from chaos_core.observation import AnyObservation
 
 __all__ = [
@@ -75,12 +74,6 @@ class Device(StrEnum):
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
-
-
-def _known_preset(name: str) -> str:
-    if name not in PRESETS:
-        raise ValueError(f"there is no metric preset '{name}'; known: {', '.join(sorted(PRESETS))}")
-    return name
 
 
 class Settings(BaseModel):
@@ -143,7 +136,7 @@ class Evaluation(Settings):
         confirming_starts: further runs that a state must pass to become the best.
     """
 
-    preset: Annotated[str, AfterValidator(_known_preset)] = "dsr-v1"
+    preset: PresetName = "dsr-v1"
     prediction_steps: int = Field(20, ge=1, le=10_000)
     run_factor: float = Field(1.25, ge=1, le=20)
     discard_share: float = Field(0.2, ge=0, le=0.9)

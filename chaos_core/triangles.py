@@ -4,10 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from chaos_core.thinning import FEWEST
 from chaos_core.typing import Floats, Ints
 
-__all__ = ["FEWEST", "largest_triangles"]
+__all__ = ["largest_triangles"]
 
 
 def largest_triangles(values: Floats, most: int) -> Ints:
@@ -19,7 +18,7 @@ def largest_triangles(values: Floats, most: int) -> Ints:
 
     Args:
         values: (n,), not finite where there is no number.
-        most: how many may stay, at least FEWEST.
+        most: how many may stay, at least `thinning.FEWEST`.
 
     Returns:
         (k,) places in rising order, k <= most. The same values give the same places.

@@ -105,7 +105,7 @@ class Settings(BaseSettings):
     upload_expiry_s: PositiveFloat = Field(
         86_400.0, description="an upload to which no part came for so long is given up"
     )
-    parse_memory_bytes: PositiveInt = Field(2048 * MIB, description="memory one parser may use")
+    parse_memory_bytes: PositiveInt = Field(3072 * MIB, description="memory one parser may use")
     parse_cpu_s: PositiveInt = Field(60, description="processor time one parser may use")
     max_rows: PositiveInt = Field(READER.max_rows, description="most rows of a dataset")
     max_columns: PositiveInt = Field(READER.max_columns, description="most channels of a dataset")

@@ -8,9 +8,9 @@ from sqlalchemy.orm import Session
 
 from .engine import insert_for, now
 from .states import LIVE, State
-from .tables import Job, ProjectUse
+from .tables import Dataset, Job, ProjectUse
 
-__all__ = ["PERIOD_DAYS", "charge", "core_seconds", "jobs_by_status", "requests", "run_time"]
+__all__ = ["PERIOD_DAYS", "charge", "core_seconds", "datasets", "jobs_by_status", "requests", "run_time"]
 
 PERIOD_DAYS = 30
 DAY_S = 86_400
@@ -53,6 +53,10 @@ def core_seconds(project_id: str) -> Select[float]:
 
 def requests(project_id: str) -> Select[int]:
     return select(func.coalesce(func.sum(ProjectUse.requests), 0)).where(*_in_period(project_id))
+
+
+def datasets(project_id: str) -> Select[int]:
+    return select(func.count()).select_from(Dataset).where(Dataset.project_id == project_id)
 
 
 def jobs_by_status(project_id: str) -> Select[str, int]:

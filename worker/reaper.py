@@ -1,37 +1,25 @@
 """One leader among all workers gives back lost jobs and repeats wake-up calls that nobody followed."""
 
-import logging
-import threading
-
 from celery import Celery
-from sqlalchemy.exc import SQLAlchemyError
 
 from chaos_store import jobs, leaders, workers
 from chaos_store.broker import wake
 from chaos_store.engine import Database
 from chaos_store.settings import Settings
 
+from .rounds import Rounds
+
 LEADERSHIP = "reaper"
 LEADERSHIP_PERIODS = 3
 
-log = logging.getLogger(__name__)
 
-
-class Reaper:
+class Reaper(Rounds):
     def __init__(self, database: Database, celery: Celery, settings: Settings, owner: str) -> None:
+        super().__init__("reaper", settings.reap_s, pause_first=True)
         self._database = database
         self._celery = celery
         self._settings = settings
         self._owner = owner
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="reaper", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._thread.join()
 
     def round(self) -> list[jobs.Wake]:
         """One look; the calls are published after the transaction, since the row alone is the truth."""
@@ -46,10 +34,3 @@ class Reaper:
             if self._stopping.is_set() or not wake(self._celery, call.job_id, call.kind):
                 break
         return due
-
-    def _loop(self) -> None:
-        while not self._stopping.wait(self._settings.reap_s):
-            try:
-                self.round()
-            except SQLAlchemyError as error:
-                log.warning("reaper: %s", error)

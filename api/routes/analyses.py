@@ -1,17 +1,17 @@
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Query, Request, Response
 
 from chaos_store import analyses, artifacts, broker
 from chaos_store.errors import DatasetNotReady, NotFound, QueueFull, StorageFull
-from chaos_store.states import FINISHED
 
 from .. import problems
 from ..content import Content, deliver, download
 from ..context import Caller, Context
 from ..deps import JsonBody, Known, PageQuery, Shared, Waiting
 from ..errors import BodyTooLarge, DatabaseUnavailable, InvalidJson, UnsupportedMediaType
-from ..lookup import one, pair, pairs
+from ..lookup import after_job, one, pair, pairs
 from ..schemas.analyses import AnalysisCreate, AnalysisOut
 from ..schemas.resource import Page, Text
 
@@ -87,11 +87,7 @@ async def listed(query: Annotated[AnalysesQuery, Query()], caller: Known, contex
     responses=problems.declared(NotFound),
 )
 async def get(analysis_id: str, query: Waiting, caller: Known, context: Shared) -> AnalysisOut:
-    found = await find(context, caller, analysis_id)
-    if not query.wait or found.status in FINISHED:
-        return found
-    await context.watch.finished(caller.project_id, found.job_id, min(query.wait, context.settings.max_wait_s))
-    return await find(context, caller, analysis_id)
+    return await after_job(context, caller, query.wait, partial(find, context, caller, analysis_id))
 
 
 @router.get("/{analysis_id}/figure", operation_id="analyses_figure", summary="The divergence curve as a PNG", **PNG)

@@ -1,3 +1,4 @@
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, BackgroundTasks, Query, Response
@@ -6,14 +7,14 @@ from chaos_core import errors as core
 from chaos_store import broker, evaluations
 from chaos_store.errors import DatasetNotReady, NotFound, QueueFull, StorageFull
 from chaos_store.evaluations import Generated
-from chaos_store.states import FINISHED, State
+from chaos_store.states import State
 
 from .. import problems
 from ..context import Caller, Context
 from ..deps import JsonBody, Known, PageQuery, Shared, Waiting
 from ..errors import BodyTooLarge, DatabaseUnavailable, InvalidJson, InvalidRequest, UnsupportedMediaType
 from ..evaluating import options_of
-from ..lookup import pair, pairs
+from ..lookup import after_job, pair, pairs
 from ..schemas.evaluations import EvaluationCreate, EvaluationOut
 from ..schemas.resource import Page, Text
 
@@ -43,7 +44,7 @@ async def find(context: Context, caller: Caller, evaluation_id: str) -> Evaluati
     dependencies=[JsonBody],
     responses=problems.declared(
         NotFound, DatasetNotReady, InvalidRequest, core.Inconsistent, InvalidJson, BodyTooLarge, UnsupportedMediaType,
-        QueueFull, DatabaseUnavailable, StorageFull,
+        QueueFull, DatabaseUnavailable, StorageFull, *problems.QUOTAS,
     ),
 )  # fmt: skip
 async def create(
@@ -82,8 +83,4 @@ async def listed(query: Annotated[EvaluationsQuery, Query()], caller: Known, con
     responses=problems.declared(NotFound),
 )
 async def get(evaluation_id: str, query: Waiting, caller: Known, context: Shared) -> EvaluationOut:
-    found = await find(context, caller, evaluation_id)
-    if not query.wait or found.status in FINISHED:
-        return found
-    await context.watch.finished(caller.project_id, found.job_id, min(query.wait, context.settings.max_wait_s))
-    return await find(context, caller, evaluation_id)
+    return await after_job(context, caller, query.wait, partial(find, context, caller, evaluation_id))

@@ -1,8 +1,6 @@
 from fastapi import APIRouter
-from sqlalchemy import func, select
 
 from chaos_store import capacity, projects, usage
-from chaos_store.tables import Dataset
 
 from ..deps import Known, Shared
 from ..lookup import one
@@ -19,13 +17,12 @@ async def get_usage(caller: Known, context: Shared) -> UsageOut:
         project = await one(session, projects.get(mine), "project", mine)
         kinds = {row[0]: row[1] for row in await session.execute(capacity.bytes_by_kind(mine))}
         jobs = {row[0]: row[1] for row in await session.execute(usage.jobs_by_status(mine))}
-        datasets = select(func.count()).select_from(Dataset).where(Dataset.project_id == mine)
         return UsageOut(
             project_id=mine,
             period_days=usage.PERIOD_DAYS,
             stored_bytes=await session.scalar(capacity.project_bytes(mine)) or 0,
             stored_bytes_by_kind=kinds,
-            datasets=await session.scalar(datasets) or 0,
+            datasets=await session.scalar(usage.datasets(mine)) or 0,
             jobs=jobs,
             core_seconds=await session.scalar(usage.core_seconds(mine)) or 0.0,
             requests=(await session.scalar(usage.requests(mine)) or 0) + context.ledger.pending(mine),

@@ -4,7 +4,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from chaos_core.metrics import METRICS
-from chaos_core.scoring_options import GeneratedAs, MetricName, PresetName
+from chaos_core.metrics.presets import PresetName
+from chaos_core.scoring_options import GeneratedAs, MetricName
 from chaos_core.spec import Split
 from chaos_store.states import State
 from chaos_store.tables import Evaluation, Job

@@ -1,8 +1,17 @@
 """The settings under which a number was or will be published: compare only numbers of one preset."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, NegativeFloat, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    NegativeFloat,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
 
 from chaos_core.errors import UnknownKind
 
@@ -12,6 +21,7 @@ __all__ = [
     "Correlation",
     "Mixture",
     "Preset",
+    "PresetName",
     "ScaledError",
     "SegmentSpectrum",
     "WholeSpectrum",
@@ -253,3 +263,12 @@ def preset_named(name: str) -> Preset:
     if name not in PRESETS:
         raise UnknownKind(f"there is no metric preset '{name}'", kind=name, known=sorted(PRESETS))
     return PRESETS[name]
+
+
+def _known(name: str) -> str:
+    if name not in PRESETS:
+        raise ValueError(f"there is no metric preset '{name}'; known: {', '.join(sorted(PRESETS))}")
+    return name
+
+
+PresetName = Annotated[str, AfterValidator(_known)]

@@ -60,7 +60,7 @@ def _read(folder: Path, request: dict[str, Any], memory_bytes: int, cpu_s: int) 
     except ValueError as error:
         raise DataError(f"the options cannot be used: {error}") from error
     reading = read_file(folder / request["file"], request.get("format") or "auto", asked)
-    (folder / "series.npz").write_bytes(reading.series.to_npz())
+    reading.series.write_npz(folder / "series.npz")
     facts: dict[str, Any] = reading.facts()
     return facts
 

@@ -12,7 +12,7 @@ from chaos_core.errors import BadShape, ChaosError, EmptyData
 from chaos_core.readers.bounds import bound_expansion, bound_shape
 from chaos_core.readers.options import ReadOptions
 from chaos_core.readers.refusals import AmbiguousDataset, UnknownDataset, printable
-from chaos_core.readers.table import Selection, Table, choose, distinct, is_time_name
+from chaos_core.readers.table import Selection, Table, choose, columns_at, distinct, is_time_name
 from chaos_core.typing import Floats, Ints
 
 __all__ = ["NamedArray", "arranged", "squeezed"]
@@ -97,7 +97,7 @@ def arranged(
     if clock is not None and options.time_column is not None:
         options = options.model_copy(update={"time_column": 0})
     selection = choose(names, options)
-    x = _numbers(chosen, clock, lengths, follow)[:, list(selection.positions)]
+    x = columns_at(_numbers(chosen, clock, lengths, follow), selection.positions)
     return _table(names, selection, x, chosen, lengths), selection
 
 
@@ -224,7 +224,7 @@ def _numbers(chosen: Sequence[NamedArray], clock: NamedArray | None, lengths: li
 
 def _loaded(array: NamedArray) -> Floats:
     values = np.asarray(array.load())
-    return values.reshape(array.shape[0], array.columns).astype(np.float64)
+    return values.reshape(array.shape[0], array.columns).astype(np.float64, copy=False)
 
 
 def _table(

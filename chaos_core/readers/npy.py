@@ -5,23 +5,29 @@ import math
 import struct
 import tokenize
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from chaos_core.errors import NotReal, PickleRefused, UnreadableFile
 from chaos_core.readers.bounds import bound_shape
 from chaos_core.readers.formats import Format
 from chaos_core.readers.options import ReadOptions
 from chaos_core.readers.refusals import HeaderTooLong, printable
-from chaos_core.readers.table import Selection, Table, choose
+from chaos_core.readers.table import Selection, Table, choose, columns_at
+from chaos_core.typing import Floats
 
-__all__ = ["FORMAT", "MAGIC", "Header", "judge", "read_header", "read_npy"]
+__all__ = ["FORMAT", "MAGIC", "Header", "filled", "judge", "read_header", "read_npy"]
 
 MAGIC = b"\x93NUMPY"
 HEADER_BYTES = 10_000
 """NumPy itself reads no longer header without being told to."""
+
+PIECE = 1024 * 1024
+"""Entries, or bytes of them, that are read at a time."""
 
 UNREADABLE = (
     ValueError, TypeError, SyntaxError, EOFError, RecursionError, MemoryError, OverflowError, KeyError, AttributeError,
@@ -57,14 +63,12 @@ def read_npy(path: Path, options: ReadOptions) -> tuple[Table, Selection]:
     """
     with path.open("rb") as file:
         header = read_header(file)
-        size = file.seek(0, 2) - header.offset
-    judge(header, size, options)
-    columns = 1 if len(header.shape) == 1 else header.shape[1]
-    names = tuple(f"x{i}" for i in range(columns))
-    selection = choose(names, options)
-    order: Any = "F" if header.fortran else "C"
-    array = np.memmap(path, header.dtype, "r", header.offset, header.shape, order)
-    x = array.reshape(header.shape[0], columns)[:, list(selection.positions)].astype(np.float64)
+        judge(header, file.seek(0, 2) - header.offset, options)
+        columns = 1 if len(header.shape) == 1 else header.shape[1]
+        names = tuple(f"x{i}" for i in range(columns))
+        selection = choose(names, options)
+        file.seek(header.offset)
+        x = _columns(file, header, selection.positions)
 
     def where(row: int, position: int) -> dict[str, str | int]:
         return {"row": row, "column": names[position]}
@@ -136,6 +140,41 @@ def judge(header: Header, size: int, options: ReadOptions) -> None:
             bytes_found=size,
             bytes_announced=needed,
         )
+
+
+def _columns(file: IO[bytes], header: Header, positions: Sequence[int]) -> Floats:
+    """(T, K) of the columns at these positions, read piece by piece: a file may fill most of the memory there is."""
+    rows = header.shape[0]
+    columns = math.prod(header.shape[1:])
+    x = np.empty((rows, len(positions)))
+    if header.fortran:
+        start, column_bytes = file.tell(), rows * header.dtype.itemsize
+        for place, position in enumerate(positions):
+            file.seek(start + position * column_bytes)
+            for first in range(0, rows, PIECE):
+                piece = filled(file, np.empty(min(PIECE, rows - first), header.dtype))
+                x[first : first + PIECE, place] = piece
+        return x
+    step = max(1, PIECE // columns)
+    for first in range(0, rows, step):
+        piece = filled(file, np.empty((min(step, rows - first), columns), header.dtype))
+        x[first : first + step] = columns_at(piece, positions)
+    return x
+
+
+def filled(file: IO[bytes], array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The array, its entries read from the file in the order of its memory.
+
+    Raises:
+        UnreadableFile: the file ends before.
+    """
+    room = array.reshape(-1, order="A").view(np.uint8).data
+    while room:
+        count = file.readinto(room[:PIECE])  # type: ignore[attr-defined]
+        if not count:
+            raise UnreadableFile(f"the file is cut off: {len(room)} bytes of numbers are missing")
+        room = room[count:]
+    return array
 
 
 FORMAT = Format(

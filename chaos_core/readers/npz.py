@@ -12,7 +12,7 @@ from chaos_core.errors import ChaosError, PickleRefused, TooLarge, UnknownFormat
 from chaos_core.readers.arrangement import NamedArray, arranged
 from chaos_core.readers.bounds import bound_expansion, bound_members
 from chaos_core.readers.formats import Format
-from chaos_core.readers.npy import Header, judge, read_header
+from chaos_core.readers.npy import Header, filled, judge, read_header
 from chaos_core.readers.options import ReadOptions
 from chaos_core.readers.refusals import DuplicateName, UnsafeArchive, printable, unreadable
 from chaos_core.readers.stored import is_stored, stored
@@ -120,11 +120,11 @@ def _found(archive: zipfile.ZipFile, info: zipfile.ZipInfo, options: ReadOptions
 
 def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo, header: Header) -> npt.NDArray[Any]:
     with archive.open(info) as member:
-        content = member.read()
-    if len(content) != info.file_size:
-        raise UnreadableFile(f"member '{printable(info.filename)}' is not as long as the archive says")
-    flat = np.frombuffer(content, header.dtype, offset=header.offset)
-    return flat.reshape(header.shape, order="F" if header.fortran else "C")
+        member.seek(header.offset)
+        array = filled(member, np.empty(header.shape, header.dtype, order="F" if header.fortran else "C"))
+        if member.read(1):
+            raise UnreadableFile(f"member '{printable(info.filename)}' is not as long as the archive says")
+    return array
 
 
 FORMAT = Format(

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from chaos_core.errors import UnreadableFile
 from chaos_core.readers.bounds import bound_shape
 from chaos_core.readers.options import ReadOptions
-from chaos_core.readers.table import Selection, Table, choose, distinct
+from chaos_core.readers.table import Selection, Table, choose, columns_at, distinct
 
 __all__ = ["is_stored", "stored"]
 
@@ -58,6 +58,6 @@ def stored(
     def where(row: int, position: int) -> dict[str, str | int]:
         return {"row": row, "column": names[position]}
 
-    read = x[:, list(selection.positions)].astype(np.float64)
+    read = columns_at(x, selection.positions).astype(np.float64, copy=False)
     dt = step if np.isfinite(step) and step > 0 else None
     return Table(names, selection.positions, read, where, stretch - stretch[0], dt), selection

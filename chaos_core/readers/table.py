@@ -1,6 +1,6 @@
 """From named columns of numbers to a Series: which columns are channels, which one is the time, what is missing."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from chaos_core.readers.refusals import HeaderTooLong, printable
 from chaos_core.series import Series
 from chaos_core.typing import Floats, Ints
 
-__all__ = ["Selection", "Table", "choose", "distinct", "is_time_name", "to_series"]
+__all__ = ["Selection", "Table", "choose", "columns_at", "distinct", "is_time_name", "to_series"]
 
 TIME_NAMES = {"t", "time", "timestamp", "date", "datetime", "seconds", "time_s", "time_ms", "t_s", "t_ms"}
 COUNTER_NAMES = {"", "index", "unnamed: 0", "row", "sample"}
@@ -133,6 +133,7 @@ def to_series(table: Table, selection: Selection, options: ReadOptions) -> tuple
     series = Series(
         _columns(table, channels),
         dt,
+        copy=False,
         names=[table.names[i] or f"x{i}" for i in channels],
         stretch=stretch,
         missing=options.missing,
@@ -143,8 +144,12 @@ def to_series(table: Table, selection: Selection, options: ReadOptions) -> tuple
 
 
 def _columns(table: Table, positions: list[int]) -> Floats:
-    places = [table.positions.index(i) for i in positions]
-    values: Floats = table.x if places == list(range(table.x.shape[1])) else table.x[:, places]
+    return columns_at(table.x, [table.positions.index(i) for i in positions])
+
+
+def columns_at(x: Floats, places: Sequence[int]) -> Floats:
+    """The columns at these places, without a copy where these are all of them: tables may be large."""
+    values: Floats = x if list(places) == list(range(x.shape[1])) else x[:, list(places)]
     return values
 
 

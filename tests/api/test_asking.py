@@ -41,6 +41,19 @@ async def test_all_who_ask_together_share_the_statements(
     assert all("job.spec" not in statement for statement in statements), "an unchanged job is not read again"
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_with_and_without_a_query_the_answer_is_the_same(
+    client: httpx.AsyncClient, walked: Walked, known: bool
+) -> None:
+    path = f"/v1/jobs/{walked.job_id if known else 'job_' + '0' * 32}"
+    polled, waited = await client.get(path), await client.get(path, params={"wait": 0})
+    assert polled.status_code == waited.status_code == (200 if known else 404)
+    own = {"request_id"}
+    assert {**polled.json(), **dict.fromkeys(own)} == {**waited.json(), **dict.fromkeys(own)}
+    assert polled.headers.get("etag") == waited.headers.get("etag")
+    assert set(polled.headers) == set(waited.headers)
+
+
 async def test_no_answer_is_older_than_its_question(
     client: httpx.AsyncClient, database: Database, project_id: str, walked: Walked
 ) -> None:

@@ -1,7 +1,8 @@
 """One key, one effect, one answer."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -294,8 +295,9 @@ def _copy(row: Dataset) -> Dataset:
     )
 
 
-def _odd(settings: Settings) -> FastAPI:
-    """The app with routes of its own kind."""
+@asynccontextmanager
+async def _odd(settings: Settings, key: str) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an app with routes of its own kind."""
     router = APIRouter(prefix="/odd")
     made = create_app(settings)
 
@@ -326,16 +328,20 @@ def _odd(settings: Settings) -> FastAPI:
         return {"slow": "done"}
 
     made.include_router(repeatable([router], "/v1")[0], prefix="/v1")
-    return made
+    transport = httpx.ASGITransport(made, raise_app_exceptions=False)
+    headers = KEY | {"Authorization": f"Bearer {key}"}
+    async with (
+        made.router.lifespan_context(made),
+        httpx.AsyncClient(transport=transport, base_url="http://chaos", headers=headers) as client,
+    ):
+        yield client
 
 
 @pytest.mark.parametrize("path", ["/v1/odd/secret", "/v1/odd/telling", "/v1/odd/broken"])
 async def test_a_new_post_is_guarded_by_itself_and_keeps_no_secret_and_no_mistake(
     service_settings: Settings, api_key: str, path: str
 ) -> None:
-    transport = httpx.ASGITransport(_odd(service_settings), raise_app_exceptions=False)
-    headers = KEY | {"Authorization": f"Bearer {api_key}"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://chaos", headers=headers) as client:
+    async with _odd(service_settings, api_key) as client:
         first, again = [await client.post(path) for _ in range(2)]
     assert first.status_code == (500 if "broken" in path else 200)
     assert again.json()["code"] == "idempotency_answer_lost" and "project/prj_" in again.json()["detail"]
@@ -343,9 +349,7 @@ async def test_a_new_post_is_guarded_by_itself_and_keeps_no_secret_and_no_mistak
 
 async def test_the_lock_of_a_slow_request_is_renewed(service_settings: Settings, api_key: str) -> None:
     settings = service_settings.model_copy(update={"idempotency_lock_s": 2.0, "idempotency_wait_s": 60.0})
-    headers = KEY | {"Authorization": f"Bearer {api_key}"}
-    transport = httpx.ASGITransport(_odd(settings))
-    async with httpx.AsyncClient(transport=transport, base_url="http://chaos", headers=headers) as client:
+    async with _odd(settings, api_key) as client:
         answers = await asyncio.gather(*(client.post("/v1/odd/slow") for _ in range(3)))
     assert [answer.json() for answer in answers] == [{"slow": "done"}] * 3
     assert sorted(answer.headers.get("idempotency-replayed", "") for answer in answers) == ["", "true", "true"]

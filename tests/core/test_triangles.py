@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chaos_core.triangles import FEWEST, largest_triangles
+from chaos_core.thinning import FEWEST
+from chaos_core.triangles import largest_triangles
 
 NUMBERS = st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=120)
 

@@ -1,5 +1,6 @@
 """Senders as processes: several at once, and one that is killed in the middle of an attempt."""
 
+import json
 import os
 import signal
 import subprocess
@@ -31,7 +32,9 @@ def sending(settings: Settings, **more: str) -> Iterator[subprocess.Popen[bytes]
     given = {"DATA_DIR": str(settings.data_dir), "DATABASE_URL": settings.database_url}
     given |= {"WEBHOOK_ALLOW_HTTP": "1", "WEBHOOK_ALLOWED_NETWORKS": LOCAL, "WEBHOOK_POLL_S": "0.05", **more}
     environment = os.environ | {f"CHAOS_{name}": value for name, value in given.items()} | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([sys.executable, "-m", "worker.sending"], env=environment)
+    log = settings.data_dir / "sending.log"
+    with log.open("ab") as errors:
+        process = subprocess.Popen([sys.executable, "-m", "worker.sending"], env=environment, stderr=errors)
     try:
         yield process
     finally:
@@ -70,3 +73,12 @@ def test_a_sender_shows_that_it_goes_round_and_ends_when_told(hooked: Hooked) ->
     with sending(hooked.settings) as process:
         until(pulse.exists)
     assert process.returncode == 0
+
+
+def test_a_sender_logs_lines_of_json(hooked: Hooked) -> None:
+    with Receiver([OK]) as receiver, sending(hooked.settings, LOG_FORMAT="json"):
+        delivery_id = hooked.test(hooked.add(receiver.url).id)
+        hooked.finished(delivery_id)
+    lines = [json.loads(line) for line in (hooked.settings.data_dir / "sending.log").read_text().splitlines()]
+    assert any(delivery_id in line["message"] for line in lines)
+    assert all({"level", "time"} <= set(line) for line in lines)

@@ -1,9 +1,9 @@
 """`python -m worker.sending`: webhooks alone, where the workers themselves have no way out."""
 
-import logging
 import signal
 import threading
 
+from chaos_store import logs
 from chaos_store.engine import open_database
 from chaos_store.settings import Settings
 
@@ -13,8 +13,8 @@ PULSE_FILE = "sender.alive"
 
 
 def main() -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = Settings()
+    logs.set_up(settings)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     stopping = threading.Event()
     for wanted in (signal.SIGTERM, signal.SIGINT):

@@ -6,7 +6,7 @@ import threading
 import time
 from pathlib import Path
 
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from chaos_store import deliveries
@@ -14,6 +14,7 @@ from chaos_store.deliveries import Claim, Outcome, Places, Schedule
 from chaos_store.engine import Database
 from chaos_store.settings import Settings
 
+from ..rounds import Rounds
 from .attempt import Rules, attempt
 
 TROUBLE = (OperationalError, InterfaceError, PoolTimeout)
@@ -25,36 +26,24 @@ RETRY_S = (0.1, 1.0)
 log = logging.getLogger(__name__)
 
 
-class Sender:
+class Sender(Rounds):
     def __init__(self, database: Database, settings: Settings, *, pulse: Path | None = None) -> None:
         """`pulse` is a file whose age tells others that this sender goes round."""
+        super().__init__("sender", settings.webhook_poll_s)
         self._database = database
         self._rules = Rules.of(settings)
         most = settings.webhook_parallel
         self._places = Places(most, settings.webhook_parallel_each, max(1, most * 3 // 4))
         self._schedule = Schedule(settings.webhook_retries_s, settings.webhook_give_up_s)
         self._lease_s = settings.webhook_timeout_s + SPARE_S
-        self._period_s = settings.webhook_poll_s
         self._pulse = pulse
         self._held: dict[str, tuple[Claim, threading.Thread]] = {}
         self._lock = threading.Lock()
-        self._poked = threading.Event()
-        self._stopping = threading.Event()
         self._interrupted = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="sender", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def poke(self) -> None:
-        """Something may be due: look at once."""
-        self._poked.set()
 
     def stop(self) -> None:
         """What is under way has a few seconds to end in order; the rest is put back."""
-        self._stopping.set()
-        self._poked.set()
-        self._thread.join()
+        super().stop()
         patient_until = time.monotonic() + STOP_GRACE_S
         for _, thread in self._in_hand():
             thread.join(max(0.0, patient_until - time.monotonic()))
@@ -64,6 +53,8 @@ class Sender:
 
     def round(self) -> int:
         """Begins as many attempts as are due and have a place; how many."""
+        if self._pulse is not None:
+            self._pulse.touch()
         held = [claim for claim, _ in self._in_hand()]
         if len(held) >= self._places.total:
             return 0
@@ -77,6 +68,8 @@ class Sender:
             with self._lock:
                 self._held[claim.delivery_id] = claim, thread
             thread.start()
+        if claims:
+            self.poke()
         return len(claims)
 
     def _in_hand(self) -> list[tuple[Claim, threading.Thread]]:
@@ -92,7 +85,7 @@ class Sender:
         finally:
             with self._lock:
                 del self._held[claim.delivery_id]
-            self._poked.set()
+            self.poke()
 
     def _attempt(self, claim: Claim) -> Outcome:
         begun = time.monotonic()
@@ -119,16 +112,3 @@ class Sender:
                 time.sleep(random.uniform(*RETRY_S))
             else:
                 return
-
-    def _loop(self) -> None:
-        while not self._stopping.is_set():
-            begun = 0
-            try:
-                if self._pulse is not None:
-                    self._pulse.touch()
-                begun = self.round()
-            except (SQLAlchemyError, OSError) as error:
-                log.warning("sender: %s", error)
-            if not begun:
-                self._poked.wait(self._period_s)
-                self._poked.clear()
