@@ -241,7 +241,9 @@ def from_framework(request: Request, error: Exception) -> Response:
         return respond(request, http.InvalidJson(str(error.__cause__)))
     kind = FRAMEWORK.get(error.status_code, http.BadRequest)
     detail = {404: f"nothing lives at {request.url.path}", 405: f"{request.method} {request.url.path}"}
-    headers = {"Allow": _allowed(request)} if error.status_code == 405 else error.headers
+    headers = error.headers
+    if error.status_code == 405:
+        headers = {"Allow": _allowed(request) or (error.headers or {}).get("Allow", "GET")}
     return respond(request, kind(detail.get(error.status_code, str(error.detail))), headers)
 
 

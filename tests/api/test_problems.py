@@ -69,6 +69,7 @@ async def test_a_request_id_is_made_where_none_or_a_dangerous_one_is_given(clien
         ("POST", "/v1/jobs/%00/cancel", 404, "not_found"),
         ("DELETE", "/v1/jobs", 405, "method_not_allowed"),
         ("POST", "/v1/models", 405, "method_not_allowed"),
+        ("POST", "/docs", 405, "method_not_allowed"),
     ],
 )
 async def test_what_is_not_there_is_a_problem_too(
