@@ -54,7 +54,7 @@ from .routes import (
     workers,
 )  # fmt: skip
 
-VERSION = "0.2.0"
+VERSION = "0.3.0"
 PREFIX = "/v1"
 PARSERS_AT_ONCE = 2
 DESCRIPTION = """

@@ -56,7 +56,13 @@ class KeyCache:
 
     def forget(self, key_id: str) -> None:
         """The key was changed here; other processes see it when their own time is over."""
-        self.entries = {digest: entry for digest, entry in self.entries.items() if entry[1].key_id != key_id}
+        self._keep(lambda caller: caller.key_id != key_id)
+
+    def forget_project(self, project_id: str) -> None:
+        self._keep(lambda caller: caller.project_id != project_id)
+
+    def _keep(self, good: Callable[[Caller], bool]) -> None:
+        self.entries = {digest: entry for digest, entry in self.entries.items() if good(entry[1])}
 
 
 @dataclass(frozen=True)

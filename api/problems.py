@@ -93,6 +93,7 @@ STATUS: dict[type[core.ChaosError], int] = {
     store.NotRetryable: 409,
     store.NotDeletable: 409,
     store.DatasetInUse: 409,
+    store.ProjectInUse: 409,
     store.DatasetHasContent: 409,
     store.UploadClosed: 409,
     store.UploadIncomplete: 409,

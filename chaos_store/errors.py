@@ -181,6 +181,14 @@ class DatasetInUse(WrongState):
     remedy = "Delete its jobs first, or pass cascade=true to delete them with it once all of them are finished."
 
 
+class ProjectInUse(WrongState):
+    """The project holds something, or is that of the key; fields `project_id`, `datasets`, `jobs`, `unfinished`."""
+
+    code = "project_in_use"
+    title = "The project is in use"
+    remedy = "Pass cascade=true to remove all that it holds, once no job is under way, with a key of another project."
+
+
 class DatasetHasContent(WrongState):
     """The bytes of a dataset are sent once; fields `dataset_id`, `status`."""
 

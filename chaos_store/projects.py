@@ -2,14 +2,16 @@
 
 from typing import TypedDict, Unpack
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, Table, delete, select
 from sqlalchemy.orm import Session
 
-from .errors import NotFound
+from . import usage
+from .errors import NotFound, ProjectInUse
 from .paging import Place, window
-from .tables import Project
+from .states import FINISHED
+from .tables import AuditEvent, Base, Project
 
-__all__ = ["Change", "change", "get", "page"]
+__all__ = ["Change", "change", "get", "page", "remove"]
 
 
 class Change(TypedDict, total=False):
@@ -42,3 +44,34 @@ def change(session: Session, project_id: str, **changes: Unpack[Change]) -> Proj
         setattr(project, field, value)
     session.flush()
     return project
+
+
+def remove(session: Session, project_id: str, *, cascade: bool = False) -> None:
+    """Removes the project, its keys and, with `cascade`, all that it holds; what is in the audit log stays there."""
+    locked = session.scalar(get(project_id).with_for_update())
+    if locked is None:
+        raise NotFound(f"There is no project {project_id}.", kind="project", id=project_id)
+    datasets = session.scalar(usage.datasets(project_id)) or 0
+    jobs = {row[0]: row[1] for row in session.execute(usage.jobs_by_status(project_id))}
+    unfinished = sum(count for status, count in jobs.items() if status not in FINISHED)
+    if unfinished or (datasets and not cascade):
+        total = sum(jobs.values())
+        detail = f"Project {project_id} holds {datasets} datasets and {total} jobs, {unfinished} of them unfinished."
+        counts = {"datasets": datasets, "jobs": total, "unfinished": unfinished}
+        raise ProjectInUse(detail, project_id=project_id, **counts)
+    for table in reversed(Base.metadata.sorted_tables):
+        mine = _belongs(table, project_id)
+        if mine is not None and table.name != AuditEvent.__tablename__:
+            session.execute(delete(table).where(mine))
+    session.execute(delete(Project).where(Project.id == project_id))
+
+
+def _belongs(table: Table, project_id: str) -> ColumnElement[bool] | None:
+    """Rows of the project, by their own word or by that of the row that they hang on; None: rows of nobody."""
+    if "project_id" in table.c:
+        return table.c.project_id == project_id
+    for key in table.foreign_keys:
+        owner = key.column.table
+        if "project_id" in owner.c:
+            return key.parent.in_(select(key.column).where(owner.c.project_id == project_id))
+    return None

@@ -56,7 +56,7 @@ def existing(project_id: str, model_ids: Iterable[str]) -> Select[str]:
 
 
 def describe(session: Session, project_id: str, model_id: str, words: Mapping[str, Any]) -> TrainedModel:
-    """Changes what people say of it, `name` and `licence`; what was learnt stays as it is."""
+    """Changes what people say of it, `name`, `licence` and `stage`; what was learnt stays as it is."""
     trained = session.scalar(get(project_id, model_id).with_for_update(), execution_options={"populate_existing": True})
     if trained is None:
         raise NotFound(f"There is no trained model {model_id}.", kind="model", id=model_id)
@@ -88,9 +88,12 @@ def page(
     project_id: str,
     *,
     dataset_id: str | None = None,
+    stage: str | None = None,
     **place: Unpack[Place],
 ) -> Select[TrainedModel]:
     statement = select(TrainedModel).where(TrainedModel.project_id == project_id)
     if dataset_id is not None:
         statement = statement.where(TrainedModel.dataset_id == dataset_id)
+    if stage is not None:
+        statement = statement.where(TrainedModel.stage == stage)
     return window(statement, TrainedModel, **place)

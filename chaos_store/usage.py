@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Select, case, cast, func, select
+from sqlalchemy import BigInteger, ColumnElement, Double, Integer, Select, case, cast, func, literal, select
 from sqlalchemy.orm import Session
 
 from .engine import insert_for, now
 from .states import LIVE, State
-from .tables import Dataset, Job, ProjectUse
+from .tables import Dataset, Job, Project, ProjectUse
 
 __all__ = ["PERIOD_DAYS", "charge", "core_seconds", "datasets", "jobs_by_status", "requests", "run_time"]
 
@@ -21,10 +21,10 @@ def today() -> ColumnElement[int]:
 
 
 def charge(session: Session, project_id: str, *, core_seconds: float = 0.0, requests: int = 0) -> None:
-    """Adds to what the project used today."""
-    new = insert_for(session, ProjectUse).values(
-        project_id=project_id, day=today(), requests=requests, core_seconds=core_seconds
-    )
+    """Adds to what the project used today; nothing where it was removed."""
+    facts = [literal(requests, BigInteger), literal(core_seconds, Double)]
+    theirs = select(Project.id, today(), *facts).where(Project.id == project_id)
+    new = insert_for(session, ProjectUse).from_select(["project_id", "day", "requests", "core_seconds"], theirs)
     added = {
         "requests": ProjectUse.requests + new.excluded.requests,
         "core_seconds": ProjectUse.core_seconds + new.excluded.core_seconds,

@@ -12,14 +12,14 @@ from ..card import CARD_FILE, card
 from ..conditional import ASK_AGAIN, IfMatch, require_match
 from ..content import OCTETS, SAFETENSORS, deliver_bytes, download, produced
 from ..context import Caller, Context
-from ..deps import JsonBody, Known, Paged, Shared
+from ..deps import JsonBody, Known, Paged, PageQuery, Shared
 from ..errors import BodyTooLarge, InvalidJson, PreconditionFailed, UnsupportedMediaType
 from ..lineage import lineage
 from ..lookup import one, page
 from ..making import load, make
 from ..schemas.lineage import LineageOut
-from ..schemas.models import FileQuery, ModelChange, ModelOut
-from ..schemas.resource import Page
+from ..schemas.models import FileQuery, ModelChange, ModelOut, Stage
+from ..schemas.resource import Page, Text
 from ..schemas.trajectories import TrajectoryOut
 from .artifacts import send
 
@@ -30,14 +30,19 @@ MARKDOWN = "text/markdown; charset=utf-8"
 MODEL, CARD = produced(SAFETENSORS, OCTETS, ONNX), download(MARKDOWN)
 
 
+class ModelsQuery(PageQuery):
+    dataset_id: Text | None = None
+    stage: Stage | None = None
+
+
 async def find(context: Context, caller: Caller, model_id: str) -> TrainedModel:
     async with context.read() as session:
         return await one(session, trained.get(caller.project_id, model_id), "model", model_id)
 
 
 @router.get("", operation_id="models_list", summary="Trained models, newest first")
-async def listed(query: Paged, caller: Known, context: Shared) -> Page[ModelOut]:
-    statement = trained.page(caller.project_id, **query.place())
+async def listed(query: Annotated[ModelsQuery, Query()], caller: Known, context: Shared) -> Page[ModelOut]:
+    statement = trained.page(caller.project_id, **query.model_dump())
     async with context.read() as session:
         return await page(session, statement, query, ModelOut.of)
 
@@ -63,7 +68,7 @@ async def delete(model_id: str, caller: Known, context: Shared) -> None:
 @router.patch(
     "/{model_id}",
     operation_id="models_update",
-    summary="Give a trained model another name, or a licence",
+    summary="Give a trained model another name, a licence or a stage",
     dependencies=[JsonBody],
     responses=problems.declared(
         NotFound, InvalidJson, BodyTooLarge, UnsupportedMediaType, StorageFull, PreconditionFailed

@@ -1,14 +1,17 @@
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from pydantic import Field
 from sqlalchemy.orm import Session
 
 from chaos_store import keys, projects
-from chaos_store.errors import NotFound, ScopeMissing, StorageFull
+from chaos_store.errors import NotFound, ProjectInUse, ScopeMissing, StorageFull
 from chaos_store.scopes import Scope
 from chaos_store.tables import Project
 
 from .. import problems
 from ..context import Caller
-from ..deps import OPERATOR, Admin, JsonBody, Known, Paged, Shared
+from ..deps import OPERATOR, Admin, JsonBody, Known, Paged, Shared, Strict
 from ..errors import BodyTooLarge, InvalidJson, UnsupportedMediaType
 from ..headers import NO_STORE
 from ..lookup import one, page
@@ -18,6 +21,10 @@ from ..schemas.resource import Page
 BODY = (InvalidJson, BodyTooLarge, UnsupportedMediaType, StorageFull)
 
 router = APIRouter(prefix="/projects", tags=["access"])
+
+
+class DeleteQuery(Strict):
+    cascade: bool = Field(False, description="also remove all that it holds, once no job is under way")
 
 
 def _seen(caller: Caller) -> str | None:
@@ -74,3 +81,24 @@ async def change_project(project_id: str, body: ProjectChange, caller: Admin, co
         if "quotas" in body.model_fields_set and not caller.has(Scope.operator):
             raise ScopeMissing("Quotas are set by whoever runs the service.", scope=Scope.operator.value)
         return ProjectOut.of(await session.run_sync(change))
+
+
+@router.delete(
+    "/{project_id}",
+    status_code=204,
+    response_class=Response,
+    operation_id="projects_delete",
+    summary="Remove a project with its keys; with cascade=true also with all that it holds; for operators",
+    responses=problems.declared(NotFound, ProjectInUse, StorageFull),
+)
+async def delete_project(
+    project_id: str, query: Annotated[DeleteQuery, Query()], caller: Admin, context: Shared
+) -> None:
+    async with context.write() as session:
+        await one(session, projects.get(project_id, of=_seen(caller)), "project", project_id)
+        if not caller.has(Scope.operator):
+            raise ScopeMissing("Projects are removed by whoever runs the service.", scope=Scope.operator.value)
+        if project_id == caller.project_id:
+            raise ProjectInUse("The key of this request belongs to the project.", project_id=project_id)
+        await session.run_sync(projects.remove, project_id, cascade=query.cascade)
+    context.keys.forget_project(project_id)

@@ -5,6 +5,7 @@ from prometheus_client.exposition import choose_encoder
 
 from chaos_core.errors import UnknownKind
 from chaos_core.families import FAMILIES, described
+from chaos_store.errors import NotFound
 
 from .. import problems
 from ..deps import MAX_PAGE, Shared
@@ -70,17 +71,28 @@ async def limits(context: Shared) -> Limits:
 
 @router.get("/model-types", operation_id="model_types_list", summary="All that a spec may name, with its settings")
 async def model_types() -> ModelTypes:
-    return _listed()
+    return ModelTypes.model_validate({family: list(members.values()) for family, members in _described().items()})
+
+
+@router.get(
+    "/model-types/{family}/{model_type}",
+    operation_id="model_types_get",
+    summary="One of them, such as cells/clipped_shplrnn",
+    responses=problems.declared(NotFound),
+)
+async def one_model_type(family: str, model_type: str) -> KindOut:
+    found = _described().get(family, {}).get(model_type)
+    if found is None:
+        raise NotFound(f"There is no {model_type} among the {family}.", kind="model_type", id=f"{family}/{model_type}")
+    return found
 
 
 @cache
-def _listed() -> ModelTypes:
-    return ModelTypes(
-        **{
-            family: [KindOut(**described(kind, settings)._asdict()) for kind, settings in members.items()]
-            for family, members in FAMILIES.items()
-        }
-    )
+def _described() -> dict[str, dict[str, KindOut]]:
+    return {
+        family: {kind: KindOut(**described(kind, settings)._asdict()) for kind, settings in members.items()}
+        for family, members in FAMILIES.items()
+    }
 
 
 @router.get("/problems", operation_id="problems_list", summary="Every error code, its status and its remedy")

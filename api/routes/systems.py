@@ -10,8 +10,8 @@ from starlette.datastructures import UploadFile
 
 from chaos_core import errors as core
 from chaos_core.series import Series
-from chaos_core.systems import SYSTEMS, as_csv, record
-from chaos_store.errors import StorageFull
+from chaos_core.systems import SYSTEMS, System, as_csv, record
+from chaos_store.errors import NotFound, StorageFull
 
 from .. import problems
 from ..context import Context
@@ -26,12 +26,25 @@ MAX_NUMBERS = 2_000_000
 MAX_WORK = 10_000_000
 
 router = APIRouter(tags=["service"])
-datasets = APIRouter(prefix="/datasets", tags=["datasets"])
+datasets = APIRouter(prefix="/systems", tags=["datasets"])
 
 
 @router.get("/systems", operation_id="systems_list", summary="Known systems to generate datasets from")
 async def systems() -> Systems:
     return _listed()
+
+
+@router.get(
+    "/systems/{system}", operation_id="systems_get", summary="One known system", responses=problems.declared(NotFound)
+)
+async def one(system: str) -> SystemOut:
+    return SystemOut.of(system, _known(system))
+
+
+def _known(kind: str) -> type[System]:
+    if kind not in SYSTEMS:
+        raise NotFound(f"There is no system {kind}.", kind="system", id=kind)
+    return SYSTEMS[kind]
 
 
 @cache
@@ -41,35 +54,38 @@ def _listed() -> Systems:
 
 
 @datasets.post(
-    "/generated",
+    "/{system}/datasets",
     status_code=201,
     operation_id="datasets_generate",
     summary="Generate a dataset from a known system",
     description="The dataset is as if its CSV had been uploaded; `options.generated` says what it was made from.",
     dependencies=[JsonBody],
     responses=problems.declared(
-        core.TooShort, core.TooLarge, core.BadShape, core.ConstantChannel, core.UnknownColumn, core.Inconsistent,
-        InvalidJson, BodyTooLarge, UnsupportedMediaType, DatabaseUnavailable, StorageFull,
+        NotFound, core.TooShort, core.TooLarge, core.BadShape, core.ConstantChannel, core.UnknownColumn,
+        core.Inconsistent, InvalidJson, BodyTooLarge, UnsupportedMediaType, DatabaseUnavailable, StorageFull,
         *problems.QUOTAS,
     ),
 )  # fmt: skip
-async def generate(body: GeneratedCreate, caller: Known, context: Shared, response: Response) -> DatasetOut:
-    _check_size(context, body)
+async def generate(
+    system: str, body: GeneratedCreate, caller: Known, context: Shared, response: Response
+) -> DatasetOut:
+    chosen = body.of(_known(system))
+    _check_size(context, chosen, body)
     async with context.generator_slot:
-        series, content = await asyncio.to_thread(_recorded, body)
-    upload = _as_upload(body, series, content)
+        series, content = await asyncio.to_thread(_recorded, chosen, body)
+    upload = _as_upload(system, chosen, body, series, content)
     await require_room(context, caller, upload.size)
     with tempfile.TemporaryDirectory(prefix="chaos-upload-") as name:
         parsed = Path(name) / "series.npz"
-        await asyncio.to_thread(parsed.write_bytes, series.to_npz())
+        await asyncio.to_thread(series.write_npz, parsed)
         row = await asyncio.to_thread(store_parsed, context, caller, upload, parsed, _facts(series))
     made = DatasetOut.of(row)
     response.headers["Location"] = made.links.self
     return made
 
 
-def _check_size(context: Context, body: GeneratedCreate) -> None:
-    channels = len(body.system.names)
+def _check_size(context: Context, system: System, body: GeneratedCreate) -> None:
+    channels = len(system.names)
     limit = min(context.settings.max_rows, MAX_NUMBERS // channels)
     if body.steps > limit:
         raise core.TooLarge(
@@ -79,9 +95,9 @@ def _check_size(context: Context, body: GeneratedCreate) -> None:
         )
 
 
-def _recorded(body: GeneratedCreate) -> tuple[Series, bytes]:
+def _recorded(system: System, body: GeneratedCreate) -> tuple[Series, bytes]:
     series = record(
-        body.system,
+        system,
         body.steps,
         noise=body.noise,
         noise_seed=body.noise_seed,
@@ -91,14 +107,14 @@ def _recorded(body: GeneratedCreate) -> tuple[Series, bytes]:
     return series, as_csv(series)
 
 
-def _as_upload(body: GeneratedCreate, series: Series, content: bytes) -> Upload:
-    kind = type(body.system).model_fields["kind"].default
+def _as_upload(kind: str, system: System, body: GeneratedCreate, series: Series, content: bytes) -> Upload:
+    asked = body.model_dump(mode="json", exclude={"name", "settings"})
     return Upload(
         UploadFile(io.BytesIO(content), size=len(content), filename=f"{kind}.csv"),
         len(content),
         f"{kind}.csv",
         DatasetOptions(name=body.name or kind, dt=series.dt, inputs=list(series.input_names) or None),
-        origin=body.model_dump(mode="json", exclude={"name"}),
+        origin={"system": system.model_dump(mode="json")} | asked,
     )
 
 

@@ -10,7 +10,7 @@ from ..deps import Strict
 from .resource import Body, Json, Resource, Text
 
 UNSPECIFIED = "unspecified"
-EXAMPLES: list[JsonValue] = [{"name": "lorenz, quiet", "licence": "CC-BY-4.0"}]
+EXAMPLES: list[JsonValue] = [{"name": "lorenz, quiet", "licence": "CC-BY-4.0", "stage": "production"}]
 FORECASTS: list[JsonValue] = [
     {"context": [[-4.1, -6.2, 17.9], [-4.3, -6.6, 17.6]], "horizon": 3, "time": 12.4},
     {"context": [[0.2, 0.1]], "horizon": 2, "inputs": [[1.0], [0.0]]},
@@ -19,6 +19,7 @@ RUNS: list[JsonValue] = [
     {"steps": 10000},
     {"steps": 500, "starts": [[[-4.3, -6.6, 17.6]]], "members": 20, "spread": 0.01, "seed": 7},
 ]
+Stage = Literal["none", "staging", "production", "archived"]
 Rows = list[list[float | None]]
 Starts = Annotated[list[Rows], Field(max_length=1000)]
 
@@ -43,6 +44,7 @@ class ModelOut(Resource):
     object: Literal["model"] = "model"
     name: str
     licence: str = Field(description=f"what the owner said by PATCH; `{UNSPECIFIED}` until then")
+    stage: Stage = Field(description="what the owner said by PATCH; the service itself does nothing with it")
     job_id: str
     dataset_id: str
     config: Json = Field(
@@ -81,6 +83,7 @@ class ModelChange(Body):
 
     name: Text | None = Field(None, description="left out or null: stays")
     licence: Text | None = Field(None, description="such as an SPDX identifier; left out: stays, null: none any more")
+    stage: Stage | None = Field(None, description="left out or null: stays")
 
     def words(self) -> Json:
         given = self.model_dump(exclude_unset=True)

@@ -1,21 +1,21 @@
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from chaos_core.registry import summary_of
 from chaos_core.series import MIN_ROWS
-from chaos_core.systems import AnySystem, System
+from chaos_core.systems import System
 
 from .resource import Body, Json, Text
 
 EXAMPLES: list[JsonValue] = [
-    {"system": {"kind": "lorenz63"}, "steps": 20000},
+    {"steps": 20000},
     {
-        "system": {"kind": "duffing", "gamma": 0.45, "dt": 0.05, "seed": 3},
+        "settings": {"dt": 0.05, "seed": 3},
         "steps": 10000,
         "noise": 0.05,
-        "channels": ["x"],
-        "name": "a driven well",
+        "name": "a noisy orbit",
     },
 ]
 
@@ -23,7 +23,7 @@ EXAMPLES: list[JsonValue] = [
 class GeneratedCreate(Body):
     model_config = ConfigDict(json_schema_extra={"examples": EXAMPLES})
 
-    system: AnySystem = Field(description="one of GET /v1/systems with its settings; what is left out is the default")
+    settings: Json = Field({}, description="of the system, by its `settings_schema`; what is left out is the default")
     steps: int = Field(ge=MIN_ROWS, description="rows; GET /v1/systems says how many may be asked for")
     noise: float = Field(
         0.0, ge=0, le=100, allow_inf_nan=False, description="normal noise on each channel, as a share of its spread"
@@ -33,6 +33,13 @@ class GeneratedCreate(Body):
         None, min_length=1, description="channels to keep, in this order; all if left out"
     )
     name: Text | None = Field(None, description="the system's kind if left out")
+
+    def of(self, kind: type[System]) -> System:
+        try:
+            return kind.model_validate({"kind": kind.model_fields["kind"].default} | self.settings)
+        except ValidationError as error:
+            found = [one | {"loc": ("body", "settings", *one["loc"])} for one in error.errors(include_url=False)]
+            raise RequestValidationError(found) from error
 
 
 class SystemOut(BaseModel):

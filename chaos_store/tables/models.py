@@ -37,6 +37,7 @@ class TrainedModel(Base):
     parameter_count: Mapped[int] = mapped_column(BigInteger)
     plan_hash: Mapped[str | None]
     licence: Mapped[str | None]
+    stage: Mapped[str] = mapped_column(default="none")
     created_at: Mapped[float] = mapped_column(default=now())
 
 

@@ -204,7 +204,7 @@ async def test_a_lost_answer_is_built_anew_from_what_was_made(
         (f"/v1/jobs/{walked.job_id}/clone", {"json": {"seed": 4}}),
         (f"{living.path}/trajectories", {"json": {"steps": 5}}),
         ("/v1/datasets", _form()),
-        ("/v1/datasets/generated", {"json": {"system": {"kind": "lorenz63"}, "steps": 200}}),
+        ("/v1/systems/lorenz63/datasets", {"json": {"steps": 200}}),
     ]
     for number, (path, content) in enumerate(posts):
         headers = {"Idempotency-Key": f"k{number}"}

@@ -93,6 +93,18 @@ async def test_a_name_and_a_licence_are_changed_and_stand_on_the_card(
     assert (await client.patch(living.path, json={"sha256": "0"})).status_code == 422
 
 
+async def test_a_stage_is_set_and_found_by(client: httpx.AsyncClient, living: Living) -> None:
+    assert (await client.get(living.path)).json()["stage"] == "none"
+    assert (await client.patch(living.path, json={"stage": "production"})).json()["stage"] == "production"
+    dataset_id = living.ids.dataset_id
+    searches = {"stage=production": 1, "stage=none": 0, f"dataset_id={dataset_id}": 1, "dataset_id=x": 0}
+    for query, count in searches.items():
+        assert len((await client.get(f"/v1/models?{query}")).json()["data"]) == count, query
+    assert (await client.patch(living.path, json={"licence": "MIT", "stage": None})).json()["stage"] == "production"
+    for refused in (client.patch(living.path, json={"stage": "prod"}), client.get("/v1/models?stage=prod")):
+        assert (await refused).status_code == 422
+
+
 async def test_the_card_tells_scores_with_floors_hashes_and_papers(client: httpx.AsyncClient, living: Living) -> None:
     text = (await client.get(f"{living.path}/card")).text
     assert "| this model | `d_stsp` | 0.1 | 0.05 |" in text

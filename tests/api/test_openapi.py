@@ -21,12 +21,12 @@ OPERATIONS = {
     "jobs_artifacts", "jobs_cancel", "jobs_checkpoints", "jobs_clone", "jobs_create", "jobs_delete", "jobs_events",
     "jobs_get", "jobs_list", "jobs_logs", "jobs_metrics", "jobs_pause", "jobs_resume", "jobs_retry",
     "jobs_update", "jobs_validate",
-    "limits_get", "model_types_list",
+    "limits_get", "model_types_get", "model_types_list",
     "models_card", "models_card_head", "models_content", "models_content_head", "models_delete",
     "models_diagnose", "models_figure", "models_figure_head", "models_figures", "models_forecast",
     "models_generate", "models_get", "models_lineage", "models_list", "models_trajectories", "models_update",
-    "problems_get", "problems_list", "projects_create", "projects_get", "projects_list", "projects_update",
-    "service_live", "service_metrics", "service_ready", "systems_list",
+    "problems_get", "problems_list", "projects_create", "projects_delete", "projects_get", "projects_list",
+    "projects_update", "service_live", "service_metrics", "service_ready", "systems_get", "systems_list",
     "trajectories_content", "trajectories_content_head", "trajectories_get", "trajectories_list",
     "webhook_deliveries_get", "webhook_deliveries_retry", "webhooks_create", "webhooks_delete", "webhooks_deliveries",
     "webhooks_get", "webhooks_list", "webhooks_rotate_secret", "webhooks_test", "webhooks_update",
@@ -35,7 +35,7 @@ OPERATIONS = {
 }  # fmt: skip
 PUBLIC = {
     "service_live", "service_metrics", "service_ready", "problems_get", "problems_list", "limits_get",
-    "model_types_list", "systems_list",
+    "model_types_get", "model_types_list", "systems_get", "systems_list",
 }  # fmt: skip
 
 

@@ -1,9 +1,13 @@
 import httpx
 import pytest
+from sqlalchemy import func, select
 
-from chaos_store import keys
+from chaos_store import gc, keys, usage
 from chaos_store.engine import Database
 from chaos_store.scopes import ALL
+from chaos_store.tables import Base
+from tests.api.conftest import Walked
+from tests.api.inhabitants import ids_of
 from tests.api.test_scopes import bearer
 
 
@@ -59,3 +63,56 @@ async def test_the_project_s_admin_names_it_and_only_an_operator_sets_quotas(
     assert (more["quotas"], more["name"]) == ({"bytes": None, "jobs": None, "core_hours": 1.5}, "sea")
     for wrong in ({}, {"quotas": {"bytes": -1}}, {"quotas": {"gold": 1}}, {"retention_s": "x"}, {"id": "y"}):
         assert (await client.patch(path, json=wrong, headers=operator)).status_code == 422
+
+
+async def test_a_project_is_removed_with_all_that_it_holds_and_nothing_else(
+    client: httpx.AsyncClient,
+    stranger: httpx.AsyncClient,
+    operator: dict[str, str],
+    database: Database,
+    project_id: str,
+    walked: Walked,
+) -> None:
+    path = f"/v1/projects/{project_id}"
+    waiting = ids_of(database, project_id, walked)["evaluation_id"]
+    assert (await stranger.get("/v1/datasets")).status_code == 200
+    assert (await client.delete(path)).json()["scope"] == "operator"
+    refused = (await client.delete(f"{path}?cascade=true", headers=operator)).json()
+    assert (refused["code"], refused["datasets"], refused["jobs"], refused["unfinished"]) == ("project_in_use", 1, 2, 1)
+    evaluation = (await client.get(f"/v1/evaluations/{waiting}")).json()
+    await client.post(f"/v1/jobs/{evaluation['job_id']}/cancel")
+    assert (await client.delete(path, headers=operator)).json()["unfinished"] == 0
+    before = rows(database)
+    assert sum(count > 0 for count in before.values()) > 15
+    assert (await client.delete(f"{path}?cascade=true", headers=operator)).status_code == 204
+    assert (await client.get("/v1/jobs")).status_code == 401
+    assert (await client.delete(f"{path}?cascade=true", headers=operator)).status_code == 404
+    assert (await stranger.get("/v1/datasets")).status_code == 200
+    gc.collect(database, grace_s=0.0)
+    left = {table: count for table, count in rows(database).items() if count}
+    assert set(left) <= {"project", "api_key", "project_use", "audit_event"} and left["project"] == 2
+
+
+def rows(database: Database) -> dict[str, int]:
+    with database.read() as session:
+        tables = Base.metadata.sorted_tables
+        return {table.name: session.scalar(select(func.count()).select_from(table)) or 0 for table in tables}
+
+
+async def test_nobody_removes_the_project_of_the_key_at_hand(
+    client: httpx.AsyncClient, operator: dict[str, str]
+) -> None:
+    found = (await client.get("/v1/projects", headers=operator)).json()["data"]
+    own = next(project["id"] for project in found if project["name"] == "those who run it")
+    refused = await client.delete(f"/v1/projects/{own}?cascade=true", headers=operator)
+    assert (refused.status_code, refused.json()["code"]) == (409, "project_in_use")
+    assert (await client.get(f"/v1/projects/{own}", headers=operator)).status_code == 200
+
+
+def test_what_a_removed_project_used_is_charged_to_nobody(database: Database, project_id: str) -> None:
+    with database.write.begin() as session:
+        usage.charge(session, "prj_gone", requests=3)
+        for _ in range(2):
+            usage.charge(session, project_id, requests=2, core_seconds=1.5)
+    with database.read() as session:
+        assert (session.scalar(usage.requests(project_id)), session.scalar(usage.requests("prj_gone"))) == (4, 0)

@@ -105,8 +105,7 @@ async def test_an_announced_upload_is_refused_before_its_body_is_read(
 
 async def test_a_generated_dataset_counts_too(client: httpx.AsyncClient, database: Database, project_id: str) -> None:
     limit(database, project_id, bytes=1000)
-    body = {"system": {"kind": "henon"}, "steps": 500}
-    answer = await client.post("/v1/datasets/generated", json=body)
+    answer = await client.post("/v1/systems/henon/datasets", json={"steps": 500})
     assert (answer.status_code, answer.json()["code"]) == (403, "quota_bytes")
 
 

@@ -115,3 +115,13 @@ def test_the_process_says_where_it_is_and_ends_long_polls_at_sigterm(
     finally:
         serving.kill()
         serving.wait()
+
+
+async def test_one_model_type_is_found_by_family_and_kind(client: httpx.AsyncClient) -> None:
+    listed = (await client.get("/v1/model-types")).json()
+    for family, members in listed.items():
+        if family != "object":
+            assert (await client.get(f"/v1/model-types/{family}/{members[0]['kind']}")).json() == members[0]
+    for path in ("cells/lstn", "cell/lstm", "object/model_types"):
+        absent = await client.get(f"/v1/model-types/{path}")
+        assert (absent.status_code, absent.json()["code"]) == (404, "not_found")

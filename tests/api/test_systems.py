@@ -20,7 +20,7 @@ from tests.api.conftest import client_of
 ONE_DATABASE = pytest.mark.parametrize("settings", ["sqlite"], indirect=True)
 """For what does not depend on the kind of database."""
 
-PATH = "/v1/datasets/generated"
+LORENZ = "/v1/systems/lorenz63/datasets"
 
 
 def stored(database: Database, sha256: str) -> Series:
@@ -39,11 +39,14 @@ async def test_the_list_is_the_registry_and_needs_no_key(client: httpx.AsyncClie
     for one in listed["data"]:
         assert one["equation"] and one["citation"] and one["lambda_source"] and one["channels"] and one["dt"] > 0
         assert one["settings_schema"]["properties"]["kind"]["const"] == one["kind"]
+        assert (await client.get(f"/v1/systems/{one['kind']}")).json() == one
+    absent = await client.get("/v1/systems/lorentz")
+    assert (absent.status_code, absent.json()["code"]) == (404, "not_found")
 
 
 async def test_a_generated_dataset_is_one_like_an_upload(client: httpx.AsyncClient, database: Database) -> None:
-    body = {"system": {"kind": "lorenz63", "rho": 38}, "steps": 400, "name": "a wilder Lorenz"}
-    answer = await client.post(PATH, json=body)
+    body = {"settings": {"rho": 38}, "steps": 400, "name": "a wilder Lorenz"}
+    answer = await client.post(LORENZ, json=body)
     made = answer.json()
     assert answer.status_code == 201, made
     assert (made["status"], made["name"], made["format"], made["dt"]) == ("ready", "a wilder Lorenz", "csv", 0.01)
@@ -63,13 +66,13 @@ async def test_a_generated_dataset_is_one_like_an_upload(client: httpx.AsyncClie
 @ONE_DATABASE
 async def test_a_dataset_knows_what_it_was_made_from(client: httpx.AsyncClient, database: Database) -> None:
     body = {
-        "system": {"kind": "surrogate", "of": {"kind": "duffing", "gamma": 0.45}, "channel": "v"},
+        "settings": {"of": {"kind": "duffing", "gamma": 0.45}, "channel": "v"},
         "steps": 300,
         "noise": 0.05,
         "noise_seed": 7,
         "channels": ["v"],
     }
-    made = (await client.post(PATH, json=body)).json()
+    made = (await client.post("/v1/systems/surrogate/datasets", json=body)).json()
     origin = made["options"]["generated"]
     assert origin["system"]["of"] == system("duffing", gamma=0.45).model_dump()
     again = record(
@@ -85,8 +88,8 @@ async def test_a_dataset_knows_what_it_was_made_from(client: httpx.AsyncClient, 
 
 @ONE_DATABASE
 async def test_a_known_force_is_stored_as_the_external_input(client: httpx.AsyncClient, database: Database) -> None:
-    body = {"system": {"kind": "duffing", "force_known": True}, "steps": 100}
-    made = (await client.post(PATH, json=body)).json()
+    body = {"settings": {"force_known": True}, "steps": 100}
+    made = (await client.post("/v1/systems/duffing/datasets", json=body)).json()
     assert (made["names"], made["input_names"], made["options"]["inputs"]) == (["x", "v"], ["force"], ["force"])
     series = stored(database, made["series_sha256"])
     assert series.input_names == ("force",)
@@ -96,32 +99,37 @@ async def test_a_known_force_is_stored_as_the_external_input(client: httpx.Async
 @ONE_DATABASE
 @pytest.mark.parametrize("kind", SYSTEMS)
 async def test_every_system_becomes_a_dataset(client: httpx.AsyncClient, kind: str) -> None:
-    made = (await client.post(PATH, json={"system": {"kind": kind}, "steps": 64})).json()
+    made = (await client.post(f"/v1/systems/{kind}/datasets", json={"steps": 64})).json()
     assert (made["status"], made["rows"], made["names"]) == ("ready", 64, list(system(kind).names))
 
 
-LORENZ = {"kind": "lorenz63"}
-BAD: list[tuple[dict[str, Any], int, str, str]] = [
-    ({"system": {"kind": "lorentz"}, "steps": 100}, 422, "invalid_request", "there is no kind 'lorentz'"),
-    ({"system": LORENZ | {"dt": -1}, "steps": 100}, 422, "invalid_request", "body.system.dt"),
-    ({"system": LORENZ | {"sigm": 1}, "steps": 100}, 422, "invalid_request", "body.system.sigm: there is no such"),
-    ({"system": LORENZ, "steps": 31}, 422, "invalid_request", "body.steps"),
-    ({"system": LORENZ, "steps": 100, "noise": -1}, 422, "invalid_request", "body.noise"),
-    ({"system": LORENZ, "steps": 100, "channels": ["w"]}, 422, "unknown_column", "no channel 'w'"),
-    ({"system": LORENZ, "steps": 100, "channels": ["x", "x"]}, 422, "bad_shape", "distinct"),
-    ({"system": LORENZ, "steps": 10**9}, 422, "data_too_large", "at most 666666 steps"),
-    ({"system": LORENZ | {"transient": 1e9}, "steps": 100}, 422, "data_too_large", "more than 10000000 evaluations"),
-    ({"system": {"kind": "henon", "a": 2.0}, "steps": 100}, 422, "inconsistent_spec", "runs to infinity"),
-    ({"system": {"kind": "logistic", "r": 2.5}, "steps": 100}, 422, "constant_channel", "0.6"),
+BAD: list[tuple[str, dict[str, Any], int, str, str]] = [
+    ("lorentz", {}, 404, "not_found", "no system lorentz"),
+    ("lorenz63", {"settings": {"dt": -1}}, 422, "invalid_request", "body.settings.dt"),
+    ("lorenz63", {"settings": {"sigm": 1}}, 422, "invalid_request", "body.settings.sigm: there is no such"),
+    ("lorenz63", {"settings": {"kind": "henon"}}, 422, "invalid_request", "body.settings.kind"),
+    ("lorenz63", {"settings": 7}, 422, "invalid_request", "body.settings"),
+    ("lorenz63", {"system": {"kind": "lorenz63"}}, 422, "invalid_request", "body.system: there is no such"),
+    ("surrogate", {"settings": {"of": {"kind": "lorentz"}}}, 422, "invalid_request", "there is no kind 'lorentz'"),
+    ("lorenz63", {"steps": 31}, 422, "invalid_request", "body.steps"),
+    ("lorenz63", {"noise": -1}, 422, "invalid_request", "body.noise"),
+    ("lorenz63", {"channels": ["w"]}, 422, "unknown_column", "no channel 'w'"),
+    ("lorenz63", {"channels": ["x", "x"]}, 422, "bad_shape", "distinct"),
+    ("lorenz63", {"steps": 10**9}, 422, "data_too_large", "at most 666666 steps"),
+    ("lorenz63", {"settings": {"transient": 1e9}}, 422, "data_too_large", "more than 10000000 evaluations"),
+    ("henon", {"settings": {"a": 2.0}}, 422, "inconsistent_spec", "runs to infinity"),
+    ("logistic", {"settings": {"r": 2.5}}, 422, "constant_channel", "0.6"),
 ]
 
 
 @ONE_DATABASE
-@pytest.mark.parametrize(("body", "status", "code", "words"), BAD, ids=[f"{i}-{b[2]}" for i, b in enumerate(BAD)])
+@pytest.mark.parametrize(
+    ("kind", "body", "status", "code", "words"), BAD, ids=[f"{i}-{b[3]}" for i, b in enumerate(BAD)]
+)
 async def test_what_cannot_be_generated_has_a_code_and_nothing_is_stored(
-    client: httpx.AsyncClient, database: Database, body: dict[str, Any], status: int, code: str, words: str
+    client: httpx.AsyncClient, database: Database, kind: str, body: dict[str, Any], status: int, code: str, words: str
 ) -> None:
-    answer = await client.post(PATH, json=body)
+    answer = await client.post(f"/v1/systems/{kind}/datasets", json={"steps": 100} | body)
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (status, code), problem
     assert words in problem["detail"] and problem["remedy"]
@@ -134,24 +142,24 @@ async def test_what_cannot_be_generated_has_a_code_and_nothing_is_stored(
 async def test_the_services_own_limits_hold(service_settings: Settings, api_key: str) -> None:
     for limit, code in (({"max_rows": 99}, "data_too_large"), ({"max_blob_bytes": 1000}, "storage_full")):
         async with client_of(service_settings.model_copy(update=limit), api_key) as client:
-            answer = await client.post(PATH, json={"system": LORENZ, "steps": 100})
+            answer = await client.post(LORENZ, json={"steps": 100})
         assert answer.json()["code"] == code
 
 
 @ONE_DATABASE
 async def test_strangers_neither_generate_nor_see(client: httpx.AsyncClient, stranger: httpx.AsyncClient) -> None:
-    made = (await client.post(PATH, json={"system": LORENZ, "steps": 100})).json()
+    made = (await client.post(LORENZ, json={"steps": 100})).json()
     assert (await stranger.get(f"/v1/datasets/{made['id']}")).status_code == 404
     del stranger.headers["Authorization"]
-    assert (await stranger.post(PATH, json={"system": LORENZ, "steps": 100})).status_code == 401
-    form = await client.post(PATH, data={"steps": "100"})
+    assert (await stranger.post(LORENZ, json={"steps": 100})).status_code == 401
+    form = await client.post(LORENZ, data={"steps": "100"})
     assert (form.status_code, form.json()["code"]) == (415, "unsupported_media_type")
 
 
 @ONE_DATABASE
 async def test_generating_does_not_hold_up_other_requests(client: httpx.AsyncClient) -> None:
-    body = {"system": LORENZ | {"transient": 300.0}, "steps": 5000}
-    made = [asyncio.create_task(client.post(PATH, json=body)) for _ in range(2)]
+    body = {"settings": {"transient": 300.0}, "steps": 5000}
+    made = [asyncio.create_task(client.post(LORENZ, json=body)) for _ in range(2)]
     await asyncio.sleep(0.05)
     assert (await client.get("/livez")).status_code == 200
     assert not any(task.done() for task in made)

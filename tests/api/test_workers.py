@@ -25,7 +25,7 @@ FACTS: dict[str, Any] = {
     "training_slots": 2,
     "light_slots": 1,
     "machine": MACHINE,
-    "versions": {"release": "0.2.0", "python": "3.11"},
+    "versions": {"release": "0.3.0", "python": "3.11"},
 }
 
 

@@ -91,7 +91,7 @@ def test_up_down_and_up_again_with_rows_in_every_table(empty: Settings) -> None:
     migrate.downgrade(empty, "0001")
     older = _rows(empty)
     added = {"job": JOB_COLUMNS, "project": {"retention_s"}, "blob_chunk": {"created_at"}}
-    added |= {"trained_model": {"licence"}, "trajectory": {"runs", "options"}}
+    added |= {"trained_model": {"licence", "stage"}, "trajectory": {"runs", "options"}}
     added["project"] |= {"quota_bytes", "quota_jobs", "quota_core_hours"}
     added |= {"api_key": {"scopes", "expires_at", "last_used_at"}}
     added |= {"analysis": {"options_hash", "analyser_version"}, "dataset": {"input_names", "expected", "split"}}
