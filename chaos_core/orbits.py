@@ -10,7 +10,7 @@ from chaos_core.observation import Observation
 from chaos_core.run import free_run, predict_ahead
 from chaos_core.typing import Floats, NumpyParams
 
-__all__ = ["forecasts", "orbits"]
+__all__ = ["NUMBERS_AT_ONCE", "forecasts", "orbits"]
 
 NUMBERS_AT_ONCE = 1_000_000
 """Of the states of all runs of a call, 8 MB: what is thrown away again stays in a cache."""

@@ -30,6 +30,8 @@ MOST_PARAMETERS = 5_000_000
 MOST_STATES = 200_000_000
 DECAY = ((15_000, 0.3), (30_000, 0.03), (100_000, 0.01))
 """(updates, last learning rate over first): a short run whose rate decays far stops learning before it is good."""
+FEW_LOOKS, MANY_LOOKS, ROWS_OF_MANY_LOOKS = 16, 32, 35_000
+"""Looks at a training; rows of the training piece up to which the many cost less than a tenth of 30 000 updates."""
 BUDGET_BATCH = 16
 """Windows of an update where time is short: more updates do more than smoother ones."""
 SURE = 1.0
@@ -226,7 +228,7 @@ def _training(words: Mapping[str, Any], facts: Facts, tau: int, notes: list[str]
         "learning_rate_end": float(f"{rate * decay:.3g}"),
         "schedule": schedule,
         "clip_norm": None,
-        "validations": min(32 if facts.native and budget is None else 16, updates),
+        "validations": min(_looks(facts) if budget is None else FEW_LOOKS, updates),
         "restarts": 2 if facts.native and budget is None and not facts.started else 0,
         "dtype": Precision.FLOAT32,
         "device": Device.AUTO,
@@ -277,6 +279,13 @@ def _updates(facts: Facts) -> int:
     if facts.cell.parameter_count() > MANY_PARAMETERS:
         return 20_000
     return 40_000 if facts.embedded else 30_000
+
+
+def _looks(facts: Facts) -> int:
+    """How often free runs judge: fewer where they are long, or they would cost more than a tenth of the training."""
+    if not facts.native:
+        return FEW_LOOKS
+    return max(FEW_LOOKS, min(MANY_LOOKS, round(MANY_LOOKS * ROWS_OF_MANY_LOOKS / facts.rows)))
 
 
 def _decay(updates: int) -> float:

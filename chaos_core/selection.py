@@ -1,6 +1,6 @@
 """Which state of a training is the best: judged by free runs, never by the loss."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 
@@ -9,10 +9,11 @@ import numpy as np
 from chaos_core.arrays import as_array, as_arrays, as_numpy
 from chaos_core.cells import Cell
 from chaos_core.embedding import Embedding, delay_embed
-from chaos_core.metrics import PRESETS, d_h
+from chaos_core.metrics import PRESETS
+from chaos_core.metrics.spectral import SpectralTruth
 from chaos_core.metrics.state_space import BinnedTruth
 from chaos_core.observation import Observation
-from chaos_core.orbits import orbits
+from chaos_core.orbits import NUMBERS_AT_ONCE, orbits
 from chaos_core.typing import Floats, NumpyParams
 
 __all__ = ["LONGEST_RUN", "SHORT_RUN", "Fate", "Judge", "Judgement", "coordinates", "fate_of", "measured", "settled"]
@@ -24,7 +25,6 @@ LEAST_SIGNAL = 0.1
 LONGEST_RUN = 250_000
 SHORT_RUN = 4_000
 QUIET_ROWS = 1_200
-MOST_NUMBERS = 8_000_000
 QUIET_SHARE = 0.5
 DELAYS_COMPARED = 3
 LEADING_ROWS = 10_000
@@ -73,13 +73,16 @@ def fate_of(x: Floats, low: Floats, high: Floats, spread: Floats) -> Fate:
         low, high: (N,) the box of the data.
         spread: (N,) standard deviations of the data, without their measuring noise.
     """
+    columns = np.ascontiguousarray(x.T)
     with np.errstate(all="ignore"):
-        far = np.abs(x - (low + high) / 2) > BOX_FACTOR * (high - low) / 2
-        if not np.isfinite(x).all() or far.any():
+        lowest, highest = columns.min(axis=1), columns.max(axis=1)
+        middle, reach = (low + high) / 2, BOX_FACTOR * (high - low) / 2
+        inside = (highest - middle <= reach) & (middle - lowest <= reach)
+        if not inside.all():
             return Fate.EXPLODED
         fifth = max(2, len(x) // 5)
-        still = (x[-fifth:].std(axis=0) < STILL_SHARE * spread).all()
-        small = (x[fifth:].std(axis=0) < SMALL_SHARE * spread).all()
+        still = (columns[:, -fifth:].std(axis=1) < STILL_SHARE * spread).all()
+        small = (columns[:, fifth:].std(axis=1) < SMALL_SHARE * spread).all()
     return Fate.COLLAPSED if still or small else Fate.LIVING
 
 
@@ -99,16 +102,41 @@ def measured(x: Floats, noise: tuple[float, ...], preset: str) -> Floats:
         noise: standard deviation for each channel; empty: none known.
         preset: its `matches_noise` decides.
     """
-    if not any(noise) or not PRESETS[preset].matches_noise:
-        return x
-    drawn = np.random.default_rng(NOISE_SEED).standard_normal(x.shape)
-    blurred: Floats = x + drawn * np.asarray(noise)
+    blur = _blur(x.shape, noise, preset)
+    blurred: Floats = x if blur is None else x + blur
     return blurred
+
+
+def _blur(shape: tuple[int, ...], noise: tuple[float, ...], preset: str) -> Floats | None:
+    """The noise that is added; of more runs than these, the first have the same."""
+    if not any(noise) or not PRESETS[preset].matches_noise:
+        return None
+    drawn: Floats = np.random.default_rng(NOISE_SEED).standard_normal(shape) * np.asarray(noise)
+    return drawn
 
 
 def coordinates(x: Floats, embedding: Embedding) -> Floats:
     """The columns in which D_stsp compares a run (T, N): its channels, or the first three delay coordinates."""
     return x if embedding.dim == 1 else delay_embed(x, embedding)[:, :DELAYS_COMPARED]
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """What some of the runs of a state said."""
+
+    fate: Fate
+    geometry: list[float] = field(default_factory=list)
+    hellinger: list[float] = field(default_factory=list)
+
+    def joined(self, other: "_Compared") -> "_Compared":
+        fate = self.fate if other.fate is Fate.LIVING else other.fate
+        return _Compared(fate, self.geometry + other.geometry, self.hellinger + other.hellinger)
+
+    def judgement(self) -> Judgement:
+        if self.fate is not Fate.LIVING:
+            return Judgement(self.fate)
+        d_stsp, d_h = float(np.mean(self.geometry)), float(np.mean(self.hellinger))
+        return Judgement(self.fate, d_stsp, d_h, float(np.max(self.geometry) + np.mean(self.hellinger)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,11 +178,11 @@ class Judge:
         A state that is better than `beat` must prove it from the other starts too, and its score is then that of
         all: a model that leaves the attractor once in 100 000 steps is often not caught by a few runs.
         """
-        runs = self._tried(params, slice(0, self.first))
-        found = self._judged(runs)
+        compared = self._compared(params, slice(0, self.first))
+        found = compared.judgement()
         if not _beats(found, beat) or len(self.starts) <= self.first:
             return found
-        found = self._judged(np.concatenate([runs, self._tried(params, slice(self.first, None))]))
+        found = compared.joined(self._compared(params, slice(self.first, len(self.starts)))).judgement()
         if found.score is None or not _beats(found, beat):
             return found
         return replace(found, score=found.score + WORST_D_STSP * self.lost(params))
@@ -168,16 +196,9 @@ class Judge:
         """
         if not len(self.many):
             return 0.0
-        at_once = max(1, MOST_NUMBERS // (SHORT_RUN * self.cell.state_size))
-        groups = [slice(first, first + at_once) for first in range(0, len(self.many), at_once)]
-        u = self.many_inputs
+        runs = self._runs(params, self.many, SHORT_RUN, self.many_inputs, QUIET_ROWS)
         with np.errstate(all="ignore"):
-            runs = [
-                self._runs(params, self.many[group], SHORT_RUN, None if u is None else u[group], QUIET_ROWS)
-                for group in groups
-            ]
-            spread = np.concatenate([run.std(axis=1) for run in runs])
-            moves = spread >= QUIET_SHARE * self._signal
+            moves = runs.std(axis=1) >= QUIET_SHARE * self._signal
         return max(0.0, float(1 - moves.any(axis=1).mean()) - self._quiet)
 
     def floor(self) -> float:
@@ -186,33 +207,38 @@ class Judge:
         first, second = (self._coordinates(half) for half in (self.truth[:middle], self.truth[middle:]))
         return BinnedTruth(first, PRESETS[self.preset]).divergence(second).value or 0.0
 
-    def _tried(self, params: NumpyParams, which: slice) -> Floats:
-        return self._runs(params, self.starts[which], self.steps, None if self.inputs is None else self.inputs[which])
-
-    def _judged(self, runs: Floats) -> Judgement:
+    def _compared(self, params: NumpyParams, which: slice) -> _Compared:
+        """Runs from these of the starts; spectra are compared of the first ones alone."""
+        u = None if self.inputs is None else self.inputs[which]
+        runs = self._runs(params, self.starts[which], self.steps, u)
         low, high = self._box
         for run in runs:
             fate = fate_of(run, low, high, self._signal)
             if fate is not Fate.LIVING:
-                return Judgement(fate)
-        seen = measured(settled(runs, self.discard_share), self.noise, self.preset)
-        geometry = [self._geometry(run) for run in seen]
-        piece = self.truth[-seen.shape[1] :]
-        spectra = [d_h(piece, run, preset=self.preset, floor=False).value for run in seen[: self.first]]
+                return _Compared(fate)
+        seen = settled(runs, self.discard_share)
+        if self._noise is not None:
+            seen = seen + self._noise[which]
+        with_spectra = seen[: max(0, self.first - which.start)]
+        spectra = [self._spectrum.distance(run).value for run in with_spectra]
         hellinger = [WORST_D_H if value is None else value for value in spectra]
-        score = float(np.max(geometry) + np.mean(hellinger))
-        return Judgement(Fate.LIVING, float(np.mean(geometry)), float(np.mean(hellinger)), score)
+        return _Compared(Fate.LIVING, [self._geometry(run) for run in seen], hellinger)
 
     def _runs(
         self, params: NumpyParams, starts: Floats, steps: int, u: Floats | None = None, last: int | None = None
     ) -> Floats:
         """(K, steps, N) in scaled units; of each run the last rows alone where their number is given."""
-        p = as_arrays(params)
+        p, channels = as_arrays(params), self.truth.shape[1]
+        rows = min(steps, last or steps)
+        x = np.empty((len(starts), rows, channels))
+        at_once = max(1, NUMBERS_AT_ONCE // (steps * self.cell.state_size))
         with np.errstate(all="ignore"):
             z0 = as_numpy(self.observation.infer(p, as_array(starts), self.cell.state_size))
-            z = orbits(self.cell, params, z0, steps, u)[:, -(last or steps) :]
-            x = as_numpy(self.observation.predict(p, as_array(z), starts.shape[1]))
-        return x[..., : self.truth.shape[1]]
+            for first in range(0, len(starts), at_once):
+                group = slice(first, first + at_once)
+                z = orbits(self.cell, params, z0[group], steps, None if u is None else u[group])[:, -rows:]
+                x[group] = as_numpy(self.observation.predict(p, as_array(z), starts.shape[1]))[..., :channels]
+        return x
 
     def _geometry(self, run: Floats) -> float:
         value = self._binned.divergence(self._coordinates(run)).value
@@ -231,6 +257,17 @@ class Judge:
         _, _, axes = np.linalg.svd(true[:LEADING_ROWS] - true.mean(axis=0), full_matrices=False)
         leading: Floats = axes[:DELAYS_COMPARED].T
         return leading
+
+    @cached_property
+    def _noise(self) -> Floats | None:
+        """(K, rows, N) measuring noise of the runs from all starts."""
+        rows = self.steps - int(self.discard_share * self.steps)
+        return _blur((len(self.starts), rows, self.truth.shape[1]), self.noise, self.preset)
+
+    @cached_property
+    def _spectrum(self) -> SpectralTruth:
+        rows = self.steps - int(self.discard_share * self.steps)
+        return SpectralTruth(self.truth[-rows:], PRESETS[self.preset])
 
     @cached_property
     def _binned(self) -> BinnedTruth:

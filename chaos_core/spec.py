@@ -98,7 +98,8 @@ class Training(Settings):
             units; targets stay as they are. Brenner et al. (2022) use 0.05.
         clip_norm: gradients are scaled down to this 2-norm; null or 0 leaves them as they are.
         validations: how often a checkpoint is judged by free runs, evenly spread over the run. Neighbouring states of
-            one training differ much (D_stsp 0.5 and 8): 32 looks find a better one than 16, for a second more.
+            one training differ much (D_stsp 0.5 and 8): 32 looks find a better one than 16, for a second more; fewer
+            are planned above 35 000 rows of training.
         restarts: how often the training may begin anew, from new start values, where its best state is not good: no
             state lives, or its score (`Judgement.score`) is above 0.85 and above 2.5 times the floor of D_stsp. The
             best state of all attempts is kept. With generalized forcing and noise one start in six leads nowhere.

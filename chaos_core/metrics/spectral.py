@@ -1,15 +1,16 @@
 """D_H: how far the generated power spectra are from the true ones."""
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from chaos_core.metrics.base import Metric
-from chaos_core.metrics.presets import SegmentSpectrum, WholeSpectrum, preset_named
+from chaos_core.metrics.presets import Preset, SegmentSpectrum, WholeSpectrum, preset_named
 from chaos_core.metrics.score import Outcome, Score, first_gap, score_with_floor, still_channel, two_series
 from chaos_core.typing import Floats
 
-__all__ = ["D_H", "d_h", "gaussian", "power_spectrum", "still_after_cut", "without_spectrum"]
+__all__ = ["D_H", "SpectralTruth", "d_h", "gaussian", "power_spectrum", "still_after_cut", "without_spectrum"]
 
 
 def d_h(true: Any, generated: Any, *, preset: str = "dsr-v1", floor: bool = True) -> Score:
@@ -42,16 +43,57 @@ def d_h(true: Any, generated: Any, *, preset: str = "dsr-v1", floor: bool = True
     truth, run = two_series(true, generated)
 
     def measure(one: Floats, other: Floats) -> Outcome:
-        reason = without_spectrum(one, other)
-        if reason is not None:
-            return Outcome.undefined(reason, preset=chosen.name)
-        if isinstance(chosen.spectrum, WholeSpectrum):
-            found = _of_whole(one, other, chosen.spectrum)
-        else:
-            found = _of_segments(one, other, chosen.spectrum)
-        return found._replace(detail={"preset": chosen.name, **found.detail})
+        return SpectralTruth(one, chosen).distance(other)
 
     return score_with_floor(measure, truth, run, floor=floor)
+
+
+class SpectralTruth:
+    """The true series of D_H, for comparisons by the thousand: what depends on it alone is done once.
+
+    Args:
+        true: (T, N) observations.
+        preset: the settings.
+    """
+
+    def __init__(self, true: Floats, preset: Preset) -> None:
+        self._true, self._preset = true, preset
+        self._roots: dict[int, Floats] = {}
+
+    def distance(self, generated: Floats) -> Outcome:
+        """D_H of a run (T', N); see `d_h` for where there is none."""
+        name, spectrum = self._preset.name, self._preset.spectrum
+        reason = _too_short(self._true, generated) or self._reason or _without(generated, "generated")
+        if reason is not None:
+            return Outcome.undefined(reason, preset=name)
+        if isinstance(spectrum, WholeSpectrum):
+            found = self._of_whole(generated, spectrum)
+        else:
+            found = _of_segments(self._true, generated, spectrum)
+        return found._replace(detail={"preset": name, **found.detail})
+
+    def _of_whole(self, generated: Floats, spectrum: WholeSpectrum) -> Outcome:
+        rows = min(len(self._true), len(generated))
+        reason = still_after_cut(self._true, generated)
+        if reason is not None:
+            return Outcome.undefined(reason)
+        q = power_spectrum(generated[:rows], sigma=spectrum.sigma, radius=spectrum.radius)
+        channels = np.sqrt(np.sum((self._root(rows, spectrum) - np.sqrt(q)) ** 2, axis=0) / 2)
+        detail: dict[str, Any] = {"sigma": spectrum.sigma, "rows_used": rows, "channels": channels.tolist()}
+        if rows // 2 < 2 * spectrum.radius * spectrum.sigma:
+            detail["warning"] = f"{rows} rows: the smoothing is as wide as the whole spectrum, which hides differences"
+        return Outcome(float(channels.mean()), None, detail)
+
+    @cached_property
+    def _reason(self) -> str | None:
+        return _without(self._true, "true")
+
+    def _root(self, rows: int, spectrum: WholeSpectrum) -> Floats:
+        """sqrt p of the first rows; that of the last length asked for is kept."""
+        if rows not in self._roots:
+            found = power_spectrum(self._true[:rows], sigma=spectrum.sigma, radius=spectrum.radius)
+            self._roots = {rows: np.sqrt(found)}
+        return self._roots[rows]
 
 
 def power_spectrum(x: Floats, *, sigma: float = 20.0, radius: float = 4.0) -> Floats:
@@ -79,13 +121,18 @@ def without_spectrum(true: Floats, generated: Floats) -> str | None:
 
     Too few rows, an entry that is not finite, or a constant channel.
     """
+    return _too_short(true, generated) or _without(true, "true") or _without(generated, "generated")
+
+
+def _too_short(true: Floats, generated: Floats) -> str | None:
     if min(len(true), len(generated)) < 4:
         return f"{len(true)} true and {len(generated)} generated rows are too few for a spectrum"
-    for x, role in ((true, "true"), (generated, "generated")):
-        reason = first_gap(x, role) or still_channel(x, role)
-        if reason is not None:
-            return f"{reason}, so it has no power spectrum"
     return None
+
+
+def _without(x: Floats, role: str) -> str | None:
+    reason = first_gap(x, role) or still_channel(x, role)
+    return None if reason is None else f"{reason}, so it has no power spectrum"
 
 
 def gaussian(sigma: float, reach: int) -> Floats:
@@ -113,24 +160,15 @@ def _mirror_smooth(rows: Floats, kernel: Floats) -> Floats:
     """
     reach = len(kernel) // 2
     padded = np.pad(rows, ((0, 0), (reach, reach)), mode="symmetric")
-    size = 1 << (padded.shape[1] - 1).bit_length()
+    size = min(_rounded_up(padded.shape[1], odd) for odd in (1, 3, 5, 9, 15))
     product = np.fft.rfft(padded, size, axis=1) * np.fft.rfft(kernel, size)
     smooth: Floats = np.fft.irfft(product, size, axis=1)[:, 2 * reach : 2 * reach + rows.shape[1]]
     return smooth
 
 
-def _of_whole(true: Floats, generated: Floats, spectrum: WholeSpectrum) -> Outcome:
-    rows = min(len(true), len(generated))
-    pieces = true[:rows], generated[:rows]
-    reason = still_after_cut(true, generated)
-    if reason is not None:
-        return Outcome.undefined(reason)
-    p, q = (power_spectrum(piece, sigma=spectrum.sigma, radius=spectrum.radius) for piece in pieces)
-    channels = np.sqrt(np.sum((np.sqrt(p) - np.sqrt(q)) ** 2, axis=0) / 2)
-    detail: dict[str, Any] = {"sigma": spectrum.sigma, "rows_used": rows, "channels": channels.tolist()}
-    if rows // 2 < 2 * spectrum.radius * spectrum.sigma:
-        detail["warning"] = f"{rows} rows: the smoothing is as wide as the whole spectrum, which hides differences"
-    return Outcome(float(channels.mean()), None, detail)
+def _rounded_up(count: int, odd: int) -> int:
+    """The least 2^k odd from `count` on: lengths of small factors are transformed fast."""
+    return odd << max(0, (-(-count // odd) - 1).bit_length())
 
 
 def _of_segments(true: Floats, generated: Floats, spectrum: SegmentSpectrum) -> Outcome:

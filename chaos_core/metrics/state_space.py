@@ -12,6 +12,8 @@ from chaos_core.typing import Floats, Ints
 
 __all__ = ["D_STSP", "BinnedTruth", "d_stsp"]
 
+FEW_CELLS = 100_000
+
 
 class Histogram(NamedTuple):
     """Occupied cells only: their indices (ascending) and counts."""
@@ -148,8 +150,17 @@ def _histogram(x: Floats, low: Floats, high: Floats, bins: int, binning: Binning
             place = bins * above / span if binning.multiplies_first else above / span * bins
         inside &= (place >= binning.lowest_cell) & (place < bins)
         index = index * bins + np.where(inside, place, 0.0).astype(np.int64)
-    cells, counts = np.unique(index[inside], return_counts=True)
+    cells, counts = _counted(index[inside], bins ** x.shape[1])
     return Histogram(cells, counts.astype(np.float64), int(inside.sum()))
+
+
+def _counted(index: Ints, cells: int) -> tuple[Ints, Ints]:
+    """The occupied cells in rising order with their counts; without sorting where the cells are few."""
+    if cells > FEW_CELLS:
+        return np.unique(index, return_counts=True)
+    counts = np.bincount(index, minlength=cells)
+    occupied = np.flatnonzero(counts)
+    return occupied, counts[occupied]
 
 
 def _kullback_leibler(p: Histogram, q: Histogram, cells: int, smoothing: float) -> float:

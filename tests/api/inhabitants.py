@@ -4,6 +4,9 @@ from chaos_store import announcements, evaluations, keys, uploads, webhooks
 from chaos_store.engine import Database
 from tests.api.conftest import Walked
 
+PUBLIC = ("/v1/problems/", "/v1/systems/", "/v1/model-types/")
+"""What belongs to nobody, by the begin of its path."""
+
 
 def ids_of(database: Database, project_id: str, walked: Walked) -> dict[str, str]:
     names = ("dataset_id", "analysis_id", "job_id", "model_id", "trajectory_id")

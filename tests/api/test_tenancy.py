@@ -15,9 +15,7 @@ from chaos_store import keys
 from chaos_store.engine import Database
 from chaos_store.tables import ApiKey
 from tests.api.conftest import Walked, add_dataset
-from tests.api.inhabitants import ids_of
-
-PUBLIC = ("/v1/problems/", "/v1/systems/", "/v1/model-types/")
+from tests.api.inhabitants import PUBLIC, ids_of
 
 
 @pytest.fixture

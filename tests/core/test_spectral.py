@@ -5,7 +5,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from chaos_core.errors import Inconsistent, UnknownKind
 from chaos_core.metrics import PRESETS, d_h
-from chaos_core.metrics.spectral import power_spectrum
+from chaos_core.metrics.spectral import SpectralTruth, power_spectrum
 
 WHOLE = [name for name, preset in PRESETS.items() if preset.spectrum.kind == "whole"]
 Floats = npt.NDArray[np.float64]
@@ -174,3 +174,15 @@ def test_the_power_spectrum_of_a_tone_peaks_at_its_frequency() -> None:
     assert spectrum.shape == (2001, 1)
     assert int(spectrum.argmax()) == 500
     assert float(spectrum.sum()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_truth_that_is_kept_gives_what_a_single_comparison_gives(preset: str) -> None:
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(9000, 2)).cumsum(axis=0)
+    kept = SpectralTruth(x, PRESETS[preset])
+    runs = [rng.normal(size=(rows, 2)).cumsum(axis=0) for rows in (9000, 7000, 9000, 12_000, 7000, 3)]
+    for run in (*runs, np.zeros((9000, 2)), np.full((9000, 2), np.nan)):
+        found, alone = kept.distance(run), d_h(x, run, preset=preset, floor=False)
+        assert (found.value, found.reason) == (alone.value, alone.reason)
+        assert found.detail.items() <= alone.detail.items()
