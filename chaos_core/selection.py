@@ -217,8 +217,9 @@ class Judge:
             if fate is not Fate.LIVING:
                 return _Compared(fate)
         seen = settled(runs, self.discard_share)
-        if self._noise is not None:
-            seen = seen + self._noise[which]
+        noise = self._first_noise if which.stop <= self.first else self._noise_of(which.stop)
+        if noise is not None:
+            seen = seen + noise[which]
         with_spectra = seen[: max(0, self.first - which.start)]
         spectra = [self._spectrum.distance(run).value for run in with_spectra]
         hellinger = [WORST_D_H if value is None else value for value in spectra]
@@ -259,15 +260,21 @@ class Judge:
         return leading
 
     @cached_property
-    def _noise(self) -> Floats | None:
-        """(K, rows, N) measuring noise of the runs from all starts."""
-        rows = self.steps - int(self.discard_share * self.steps)
-        return _blur((len(self.starts), rows, self.truth.shape[1]), self.noise, self.preset)
+    def _first_noise(self) -> Floats | None:
+        return self._noise_of(self.first)
+
+    def _noise_of(self, count: int) -> Floats | None:
+        """(count, rows, N) measuring noise of the runs from the first starts."""
+        return _blur((count, self._rows, self.truth.shape[1]), self.noise, self.preset)
+
+    @property
+    def _rows(self) -> int:
+        """Of a run that are compared."""
+        return self.steps - int(self.discard_share * self.steps)
 
     @cached_property
     def _spectrum(self) -> SpectralTruth:
-        rows = self.steps - int(self.discard_share * self.steps)
-        return SpectralTruth(self.truth[-rows:], PRESETS[self.preset])
+        return SpectralTruth(self.truth[-self._rows :], PRESETS[self.preset])
 
     @cached_property
     def _binned(self) -> BinnedTruth:
