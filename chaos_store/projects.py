@@ -9,9 +9,12 @@ from . import usage
 from .errors import NotFound, ProjectInUse
 from .paging import Place, window
 from .states import FINISHED
-from .tables import AuditEvent, Base, Project
+from .tables import AuditEvent, Base, Dataset, Job, Project, Upload, Webhook
 
 __all__ = ["Change", "change", "get", "page", "remove"]
+
+LOCKED_BEFORE = (Dataset, Job, Upload, Webhook)
+"""Who changes one of these may ask for the project's row while its own is locked, so a removal takes them first."""
 
 
 class Change(TypedDict, total=False):
@@ -48,8 +51,10 @@ def change(session: Session, project_id: str, **changes: Unpack[Change]) -> Proj
 
 def remove(session: Session, project_id: str, *, cascade: bool = False) -> None:
     """Removes the project, its keys and, with `cascade`, all that it holds; what is in the audit log stays there."""
-    locked = session.scalar(get(project_id).with_for_update())
-    if locked is None:
+    for table in LOCKED_BEFORE:
+        rows = select(table.id).where(table.project_id == project_id).order_by(table.id)
+        session.scalars(rows.with_for_update()).all()
+    if session.scalar(get(project_id).with_for_update()) is None:
         raise NotFound(f"There is no project {project_id}.", kind="project", id=project_id)
     datasets = session.scalar(usage.datasets(project_id)) or 0
     jobs = {row[0]: row[1] for row in session.execute(usage.jobs_by_status(project_id))}

@@ -1,3 +1,5 @@
+import asyncio
+
 import httpx
 import pytest
 from sqlalchemy import func, select
@@ -5,7 +7,7 @@ from sqlalchemy import func, select
 from chaos_store import gc, keys, usage
 from chaos_store.engine import Database
 from chaos_store.scopes import ALL
-from chaos_store.tables import Base
+from chaos_store.tables import Base, Project
 from tests.api.conftest import Walked
 from tests.api.inhabitants import ids_of
 from tests.api.test_scopes import bearer
@@ -116,3 +118,24 @@ def test_what_a_removed_project_used_is_charged_to_nobody(database: Database, pr
             usage.charge(session, project_id, requests=2, core_seconds=1.5)
     with database.read() as session:
         assert (session.scalar(usage.requests(project_id)), session.scalar(usage.requests("prj_gone"))) == (4, 0)
+
+
+async def test_what_comes_beside_a_removal_is_refused_and_leaves_nothing(
+    client: httpx.AsyncClient, operator: dict[str, str], database: Database, project_id: str, walked: Walked
+) -> None:
+    path = f"/v1/projects/{project_id}?cascade=true"
+    posts = [client.post("/v1/jobs", json={"dataset_id": walked.dataset_id}) for _ in range(8)]
+    uploads = [
+        client.post("/v1/datasets", files={"file": ("x.csv", b"x\n" + b"1\n2\n" * 40)}, data={"name": str(number)})
+        for number in range(4)
+    ]
+    removal, *others = await asyncio.gather(client.delete(path, headers=operator), *posts, *uploads)
+    assert removal.status_code in {204, 409}
+    refused = {401, 404, 409}
+    assert {answer.status_code for answer in others} <= {201, 202} | refused, [answer.text for answer in others]
+    if removal.status_code == 409:
+        assert removal.json()["code"] == "project_in_use"
+        return
+    assert {answer.status_code for answer in others} <= refused
+    with database.read() as session:
+        assert session.get(Project, project_id) is None
