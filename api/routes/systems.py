@@ -69,7 +69,7 @@ def _listed() -> Systems:
 async def generate(
     system: str, body: GeneratedCreate, caller: Known, context: Shared, response: Response
 ) -> DatasetOut:
-    chosen = body.of(_known(system))
+    chosen = body.configured(_known(system))
     _check_size(context, chosen, body)
     async with context.generator_slot:
         series, content = await asyncio.to_thread(_recorded, chosen, body)

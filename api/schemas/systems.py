@@ -34,7 +34,7 @@ class GeneratedCreate(Body):
     )
     name: Text | None = Field(None, description="the system's kind if left out")
 
-    def of(self, kind: type[System]) -> System:
+    def configured(self, kind: type[System]) -> System:
         try:
             return kind.model_validate({"kind": kind.model_fields["kind"].default} | self.settings)
         except ValidationError as error:
