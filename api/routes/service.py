@@ -81,10 +81,11 @@ async def model_types() -> ModelTypes:
     responses=problems.declared(NotFound),
 )
 async def one_model_type(family: str, model_type: str) -> KindOut:
-    found = _described().get(family, {}).get(model_type)
-    if found is None:
-        raise NotFound(f"There is no {model_type} among the {family}.", kind="model_type", id=f"{family}/{model_type}")
-    return found
+    members = _described().get(family, {})
+    if model_type not in members:
+        detail, known = f"There is no {model_type} among the {family}.", list(members or FAMILIES)
+        raise NotFound(detail, kind="model_type", id=f"{family}/{model_type}", known=known)
+    return members[model_type]
 
 
 @cache

@@ -43,7 +43,7 @@ async def one(system: str) -> SystemOut:
 
 def _known(kind: str) -> type[System]:
     if kind not in SYSTEMS:
-        raise NotFound(f"There is no system {kind}.", kind="system", id=kind)
+        raise NotFound(f"There is no system {kind}.", kind="system", id=kind, known=list(SYSTEMS))
     return SYSTEMS[kind]
 
 
