@@ -2,7 +2,8 @@
 
 from typing import TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Select, Table, delete, select
+from sqlalchemy import ColumnElement, Select, Table, select
+from sqlalchemy import delete as remove
 from sqlalchemy.orm import Session
 
 from . import usage
@@ -11,7 +12,7 @@ from .paging import Place, window
 from .states import FINISHED
 from .tables import AuditEvent, Base, Dataset, Job, Project, Upload, Webhook
 
-__all__ = ["Change", "change", "get", "page", "remove"]
+__all__ = ["Change", "change", "delete", "get", "page"]
 
 LOCKED_BEFORE = (Dataset, Job, Upload, Webhook)
 """Who changes one of these may ask for the project's row while its own is locked, so a removal takes them first."""
@@ -49,7 +50,7 @@ def change(session: Session, project_id: str, **changes: Unpack[Change]) -> Proj
     return project
 
 
-def remove(session: Session, project_id: str, *, cascade: bool = False) -> None:
+def delete(session: Session, project_id: str, *, cascade: bool = False) -> None:
     """Removes the project, its keys and, with `cascade`, all that it holds; what is in the audit log stays there."""
     for table in LOCKED_BEFORE:
         rows = select(table.id).where(table.project_id == project_id).order_by(table.id)
@@ -67,8 +68,8 @@ def remove(session: Session, project_id: str, *, cascade: bool = False) -> None:
     for table in reversed(Base.metadata.sorted_tables):
         mine = _belongs(table, project_id)
         if mine is not None and table.name != AuditEvent.__tablename__:
-            session.execute(delete(table).where(mine))
-    session.execute(delete(Project).where(Project.id == project_id))
+            session.execute(remove(table).where(mine))
+    session.execute(remove(Project).where(Project.id == project_id))
 
 
 def _belongs(table: Table, project_id: str) -> ColumnElement[bool] | None:

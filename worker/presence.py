@@ -37,6 +37,7 @@ class Presence(Rounds):
             log.warning("presence: %s", error)
 
     def round(self) -> None:
+        """What the machine has is found out before the transaction begins."""
         facts = self._facts
         with self._database.write.begin() as session:
             workers.renew(session, self._name, **facts)

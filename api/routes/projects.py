@@ -100,5 +100,5 @@ async def delete_project(
             raise ScopeMissing("Projects are removed by whoever runs the service.", scope=Scope.operator.value)
         if project_id == caller.project_id:
             raise ProjectInUse("The key of this request belongs to the project.", project_id=project_id)
-        await session.run_sync(projects.remove, project_id, cascade=query.cascade)
+        await session.run_sync(projects.delete, project_id, cascade=query.cascade)
     context.keys.forget_project(project_id)

@@ -170,10 +170,11 @@ def filled(file: IO[bytes], array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """
     room = array.reshape(-1, order="A").view(np.uint8).data
     while room:
-        count = file.readinto(room[:PIECE])  # type: ignore[attr-defined]
-        if not count:
+        piece = file.read(min(PIECE, len(room)))
+        if not piece:
             raise UnreadableFile(f"the file is cut off: {len(room)} bytes of numbers are missing")
-        room = room[count:]
+        room[: len(piece)] = piece
+        room = room[len(piece) :]
     return array
 
 

@@ -2,6 +2,7 @@
 
 import tracemalloc
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from chaos_core.readers import ReadOptions, read_file
 from chaos_core.readers.npy import PIECE
 
+Order = Literal["C", "F"]
 ROWS, COLUMNS = 3 * PIECE + 17, 4
 ALLOWED = 1.6
 """Share of the numbers' own bytes: stretches of 8 bytes a row, flags of one byte an entry, twice, and a piece."""
@@ -32,15 +34,15 @@ def peak_share(path: Path, expected: np.ndarray, options: ReadOptions | None = N
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", ["<f8", ">f8", "<f4"])
-def test_an_array_is_read_once(tmp_path: Path, x: np.ndarray, order: str, dtype: str) -> None:
-    written = np.asarray(x, dtype, order=order)  # type: ignore[call-overload]
+def test_an_array_is_read_once(tmp_path: Path, x: np.ndarray, order: Order, dtype: str) -> None:
+    written = np.asarray(x, dtype, order=order)
     np.save(tmp_path / "x.npy", written)
     assert peak_share(tmp_path / "x.npy", written) < ALLOWED
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_only_the_wanted_columns_are_kept(tmp_path: Path, x: np.ndarray, order: str) -> None:
-    np.save(tmp_path / "x.npy", np.asarray(x, order=order))  # type: ignore[call-overload]
+def test_only_the_wanted_columns_are_kept(tmp_path: Path, x: np.ndarray, order: Order) -> None:
+    np.save(tmp_path / "x.npy", np.asarray(x, order=order))
     assert peak_share(tmp_path / "x.npy", x[:, [2, 0]], ReadOptions(columns=("x2", "x0"))) < ALLOWED + 0.5
 
 
