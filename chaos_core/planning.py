@@ -282,7 +282,7 @@ def _updates(facts: Facts) -> int:
 
 
 def _looks(facts: Facts) -> int:
-    """How often free runs judge: fewer where they are long, which keeps them below a tenth of the training to 100 000 rows."""
+    """How often free runs judge: fewer where they are long, or they would take more than a tenth of the training."""
     if not facts.native:
         return FEW_LOOKS
     return max(FEW_LOOKS, min(MANY_LOOKS, round(MANY_LOOKS * ROWS_OF_MANY_LOOKS / facts.rows)))
