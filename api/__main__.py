@@ -1,6 +1,7 @@
 """python -m api: serves HTTP until SIGTERM."""
 
 import argparse
+import gc
 import json
 import os
 import signal
@@ -21,7 +22,10 @@ GRACE_S = 8
 
 
 class Server(uvicorn.Server):
-    """Ends long polls at the first signal, and says in a file when it takes connections."""
+    """Ends long polls at the first signal, and says in a file when it takes connections.
+
+    The collector of garbage passes over all that was loaded: to look at it took 0.15 s, in which nobody was answered.
+    """
 
     def __init__(self, config: uvicorn.Config, app: FastAPI, ready_file: Path | None) -> None:
         super().__init__(config)
@@ -30,6 +34,7 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        gc.freeze()
         if self.ready_file is not None and sockets:
             host, port = sockets[0].getsockname()[:2]
             address = f"[{host}]" if ":" in host else host

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from chaos_store import watching
 from chaos_store.engine import AsyncDatabase
 from chaos_store.errors import NotFound
@@ -18,6 +16,7 @@ from chaos_store.watching import Key
 from .answering import answering
 from .conditional import Document
 from .schemas.jobs import JobOut
+from .versions import Look, Versions
 
 WRITTEN_KEPT = 1000
 JOBS_AT_ONCE = 500
@@ -38,6 +37,7 @@ class Asking:
     question."""
 
     database: AsyncDatabase
+    versions: Versions
     _waiting: Asked = field(default_factory=dict)
     _written: OrderedDict[Key, Written] = field(default_factory=OrderedDict)
     _came: asyncio.Event = field(default_factory=asyncio.Event)
@@ -58,7 +58,7 @@ class Asking:
         return found.document
 
     async def close(self) -> None:
-        """Its connection is given back first."""
+        """Before the databases: what it looks by is given back first."""
         self._closing = True
         self._came.set()
         if self._task is not None:
@@ -72,14 +72,14 @@ class Asking:
             self._task = None
 
     async def _answer_all(self) -> None:
-        """By one connection for as long as somebody asks, and a moment longer."""
+        """In one go for as long as somebody asks, and a moment longer."""
         asked: Asked = {}
         try:
             with answering():
-                async with self.database.reader.connect() as connection:
+                async with self.versions.looking() as look:
                     while await self._is_asked():
                         asked = self._next()
-                        await self._look(connection, list(asked))
+                        await self._look(look, list(asked))
                         for key, answer in asked.items():
                             answer.set_result(self._written.get(key))
                         asked = {}
@@ -100,9 +100,8 @@ class Asking:
         keys = list(islice(self._waiting, JOBS_AT_ONCE))
         return {key: self._waiting.pop(key) for key in keys}
 
-    async def _look(self, connection: AsyncConnection, keys: Sequence[Key]) -> None:
-        rows = (await connection.execute(watching.versions(keys))).all()
-        versions = {(row.project_id, row.id): row.version for row in rows}
+    async def _look(self, look: Look, keys: Sequence[Key]) -> None:
+        versions = await look(keys)
         for key in keys:
             if key not in versions:
                 self._written.pop(key, None)

@@ -19,6 +19,7 @@ from .answering import answering
 from .asking import Asking
 from .ledger import Ledger
 from .rates import Rates
+from .versions import Versions
 from .watching import Watch
 
 KEY_TTL_S = 10.0
@@ -83,7 +84,7 @@ class Context:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "watch", Watch(self.database, self.stopping))
-        object.__setattr__(self, "asking", Asking(self.database))
+        object.__setattr__(self, "asking", Asking(self.database, Versions(self.database, self.bulk)))
         object.__setattr__(self, "ledger", Ledger(self.bulk, self.settings.audit_days * DAY_S))
         object.__setattr__(self, "rates", Rates.of(self.settings))
 

@@ -3,18 +3,30 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import BigInteger, ScalarSelect, Select, String, column, or_, select, tuple_, values
+from sqlalchemy import BigInteger, ScalarSelect, Select, String, column, or_, select, text, tuple_, values
 
 from .artifacts import GENERATED
 from .tables import Artifact, Job, JobEvent, Trajectory
 
-__all__ = ["NO_EVENTS", "Key", "Known", "news", "versions", "whole"]
+__all__ = ["NO_EVENTS", "VERSIONS", "Key", "Known", "news", "whole"]
 
 Key = tuple[str, str]
 """Project and id: a foreign job is not even looked at."""
 _KEY = tuple_(Job.project_id, Job.id)
 NO_EVENTS = 2**62
 """As `seq`: later than any event."""
+EACH_KEY = {
+    "sqlite": "json_each(:keys) AS given",
+    "postgresql": "json_array_elements(CAST(:keys AS json)) AS given(value)",
+}
+VERSIONS = {
+    dialect: text(
+        f"SELECT job.project_id, job.id, job.version FROM {each} JOIN job ON job.id = given.value ->> 1"
+        " WHERE job.project_id = given.value ->> 0"
+    )
+    for dialect, each in EACH_KEY.items()
+}
+"""Of those of the `keys`, a JSON list, that there are; as text, for it is the statement of all polls."""
 
 
 class Known(NamedTuple):
@@ -42,11 +54,6 @@ def news(known: Mapping[str, Known], limit: int) -> Select[str, Job | None, str 
         .order_by(JobEvent.seq.nulls_first(), watched.c.job_id)
         .limit(limit)
     )
-
-
-def versions(keys: Sequence[Key]) -> Select[str, str, int]:
-    """Project, id and version of those that there are."""
-    return select(Job.project_id, Job.id, Job.version).where(_KEY.in_(keys))
 
 
 def whole(keys: Sequence[Key]) -> Select[Job, str | None]:

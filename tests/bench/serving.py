@@ -1,6 +1,7 @@
 """The API as a process of its own on either database, and a finished or waiting job in it, for benchmarks."""
 
 import asyncio
+import gc
 import json
 import os
 import subprocess
@@ -72,6 +73,7 @@ async def _serve(ready: Path, apps: Sequence[FastAPI]) -> None:
     serving = [asyncio.create_task(server.serve()) for server in servers]
     while not all(server.started for server in servers):
         await asyncio.sleep(0.01)
+    gc.freeze()
     ports = [server.servers[0].sockets[0].getsockname()[1] for server in servers]
     partial = ready.with_suffix(".partial")
     partial.write_text(json.dumps([f"http://127.0.0.1:{port}" for port in ports]))
