@@ -14,7 +14,6 @@ from chaos_core.observation import AffineObservation, IdentityObservation, Linea
 
 __all__ = ["native_refusal", "scan_refusal", "step_refusal"]
 
-MATCHED = ShPLRNN, ClippedShPLRNN
 READ_OUTS = AffineObservation, IdentityObservation, LinearObservation
 DTYPES = ("float32", "float64")
 WITH_HIDDEN_LAYER = ShPLRNN, ClippedShPLRNN, PLRNN, MeanCentredPLRNN, DendPLRNN, ClippedDendPLRNN
@@ -86,9 +85,8 @@ def scan_refusal(cell: Cell, dtype: str) -> str | None:
 
 
 def _known(losses: Sequence[Loss], cell: Cell, observation: Observation, observed: int) -> bool:
-    """Terms of the parameters alone, and Jacobian matching of a shallow cell whose whole state is observed."""
-    whole = isinstance(observation, IdentityObservation) and cell.latent == observed
-    matched = whole and isinstance(cell, MATCHED)
+    """Terms of the parameters alone, and Jacobian matching of a cell whose whole state is observed."""
+    whole = isinstance(observation, IdentityObservation) and cell.state_size == observed
     slopes = [loss for loss in losses if isinstance(loss, JacobianMatching)]
     others = [loss for loss in losses if loss not in slopes]
-    return len(slopes) <= matched and all(loss.pulls(cell) for loss in others)
+    return len(slopes) <= whole and all(loss.pulls(cell) for loss in others)

@@ -2,13 +2,21 @@
 // phi'(z)' g to dloss/dz, and to the gradients of its own parameters.
 //
 // A pointwise basis gives phi and the product with its slope vector by vector; the others work on a whole state.
+// `slope` is phi' of unit m where the units, centred if `is_centred`, are v, and `back_slope` adds what dloss/dphi' gives
+// to the parameters of the basis.
 #pragma once
 #include "arguments.hpp"
 
 namespace chaos {
 
+// phi' of the rectifier.
+template <class Real> INLINE Vector<Real> switched_on(Vector<Real> v) {
+  const Vector<Real> zero = {};
+  return v > zero ? zero + 1 : zero;
+}
+
 template <class Real> struct Rectified {
-  static constexpr bool POINTWISE = true;
+  static constexpr bool POINTWISE = true, is_centred = false;
   Rectified(const StepArguments &, const Shape &, Real *, Real *, Arena<Real> &) {}
   static Index parameters(const StepArguments &) { return 0; }
   void begin() {}
@@ -18,11 +26,13 @@ template <class Real> struct Rectified {
     const Vector<Real> zero = {};
     return z > zero ? g : zero;
   }
+  Vector<Real> slope(Index, Vector<Real> v) const { return switched_on<Real>(v); }
+  void back_slope(Index, Vector<Real>, Vector<Real>) const {}
 };
 
 // The last `inner` units pass through the rectifier, the others as they are.
 template <class Real> struct PartlyLinear {
-  static constexpr bool POINTWISE = true;
+  static constexpr bool POINTWISE = true, is_centred = false;
   Index linear;
   PartlyLinear(const StepArguments &a, const Shape &, Real *, Real *, Arena<Real> &) : linear(a.state - a.inner) {}
   static Index parameters(const StepArguments &) { return 0; }
@@ -33,6 +43,8 @@ template <class Real> struct PartlyLinear {
     const Vector<Real> zero = {};
     return m < linear ? g : z > zero ? g : zero;
   }
+  Vector<Real> slope(Index m, Vector<Real> v) const { return m < linear ? Vector<Real>{} + 1 : switched_on<Real>(v); }
+  void back_slope(Index, Vector<Real>, Vector<Real>) const {}
 };
 
 // to = z - mean of the units, for each lane; z itself where it is not centred.
@@ -49,7 +61,7 @@ template <class Real> INLINE const Real *centred(Real *to, const Real *z, bool w
 }
 
 template <class Real> struct CentredRectified {
-  static constexpr bool POINTWISE = false;
+  static constexpr bool POINTWISE = false, is_centred = true;
   Shape s;
   Real *inside, *back_inside;
   CentredRectified(const StepArguments &, const Shape &s, Real *, Real *, Arena<Real> &arena)
@@ -75,6 +87,9 @@ template <class Real> struct CentredRectified {
     for (Index i = 0; i < s.state * s.lanes; i += WIDTH<Real>)
       store<Real>(before + i, load<Real>(before + i) + load<Real>(through + i));
   }
+
+  Vector<Real> slope(Index, Vector<Real> v) const { return switched_on<Real>(v); }
+  void back_slope(Index, Vector<Real>, Vector<Real>) const {}
 };
 
 // phi_m(z) = sum_b alpha_b (max(0, z_m - H_mb) - [CLIPPED] max(0, z_m)); parameters alpha (B) | H (M, B).
@@ -138,6 +153,22 @@ template <class Real, bool CLIPPED> struct Dendrites {
     const Real *through = centred(d.inside, d.back_inside, d.is_centred, d.s);
     for (Index i = 0; i < d.s.state * lanes; i += W)
       store<Real>(before + i, load<Real>(before + i) + load<Real>(through + i));
+  }
+
+  Vector<Real> slope(Index m, Vector<Real> v) const {
+    Vector<Real> sum = {};
+    for (Index b = 0; b < s.inner; b++) sum += alpha[b] * on(m, b, v);
+    return sum;
+  }
+
+  void back_slope(Index m, Vector<Real> v, Vector<Real> g) {
+    for (Index b = 0; b < s.inner; b++) alpha_gradient[b] += lane_sum<Real>(g * on(m, b, v));
+  }
+
+  // The slope of branch b of unit m, without alpha.
+  Vector<Real> on(Index m, Index b, Vector<Real> v) const {
+    const Vector<Real> over = switched_on<Real>(v - H[m * s.inner + b]);
+    return CLIPPED ? over - switched_on<Real>(v) : over;
   }
 
   void end() {

@@ -1,146 +1,43 @@
-// Jacobian matching of shallow networks: pulls the Jacobian J = diag(A) + W1 diag(d) W2, d = da/du, u = W2 z, at P of R
-// given points towards given slopes S:
+// Jacobian matching pulls the Jacobian J of a cell at P of R given points towards given slopes S:
 //
-//   penalty = weight * mean_r ||J(z_r) - S_r||^2
+//   penalty = weight * mean_r ||J(z_r) - S_r||^2,  E = dpenalty/dJ
 //
-// With E = dpenalty/dJ (M, M) and F = W1' E (L, M):
-//
-//   dA = diag E,   dW1 = E (diag(d) W2)',   dd_j = sum_k F_jk W2_jk
-//   dW2 = diag(d) F + (dd * ddd/du) z',   dh2 = dd * ddd/dh2
-//
-// The points run along the lanes, and one column k of J is dealt with at a time, so that both products are those of the
-// forward and backward step.
+// The points run along the lanes. Padding lanes repeat the first point; their error is zero.
 #pragma once
-#include "outer.hpp"
-#include "product.hpp"
-#include "unit.hpp"
+#include "arguments.hpp"
 
 namespace chaos {
-
-// Parameters of a shallow network, cut out of a flat vector.
-template <class Real> struct Shallow {
-  Real *A, *W1, *W2, *h1, *h2;
-  Shallow(Real *flat, Index M, Index L)
-      : A(flat), W1(A + M), W2(W1 + M * L), h1(W2 + L * M), h2(h1 + M) {}
-};
-
-// Its matrices as product.hpp wants them, and their transposes.
-template <class Real> struct Packed {
-  Real *W1, *W2, *W1_back, *W2_back;
-  Packed(Index M, Index L, Arena<Real> &arena)
-      : W1(arena.take(M * L)), W2(arena.take(L * M)), W1_back(arena.take(L * M)), W2_back(arena.take(M * L)) {}
-  void fill(const Shallow<Real> &p, Index M, Index L) const {
-    pack(W1, p.W1, M, L, L, 1);
-    pack(W2, p.W2, L, M, M, 1);
-    pack(W1_back, p.W1, L, M, 1, L);
-    pack(W2_back, p.W2, M, L, 1, M);
-  }
-};
-
-template <class Real> struct MatchBuffers {
-  Index lanes;
-  Real *z;                           // points
-  Real *slope, *shifted, *bent;      // d; ddd/dh2; ddd/du
-  Real *column, *error, *pulled;     // diag(d) W2[:, k]; E[:, k]; dd
-  Real *sum;                         // diag(d) F[:, k], summed over the points but for the lanes of one vector
-
-  MatchBuffers(const StepArguments &a, Arena<Real> &arena) : lanes(padded(a.matched)) {
-    z = arena.take(a.state * lanes), error = arena.take(a.state * lanes);
-    slope = arena.take(a.inner * lanes), shifted = arena.take(a.inner * lanes), bent = arena.take(a.inner * lanes);
-    column = arena.take(a.inner * lanes), pulled = arena.take(a.inner * lanes);
-    sum = arena.take(a.inner * WIDTH<Real>);
-  }
-};
 
 template <class Real> struct Match {
   const StepArguments &a;
   const Index *rows;  // of this update
-  Shallow<Real> p, gradient;
-  const Packed<Real> &packed;
-  MatchBuffers<Real> b;
-};
+  Index lanes;
 
-// Padding lanes repeat the first point; their error is set to zero.
-template <class Real> INLINE Index matched_row(const Match<Real> &s, Index lane) {
-  return s.rows[lane < s.a.matched ? lane : 0];
-}
+  Match(const StepArguments &a, Index update)
+      : a(a), rows(a.match_rows + update * a.matched), lanes(padded(a.matched)) {}
 
-// d and its derivatives at the points.
-template <class Real, class Unit> static void bend_units(const Match<Real> &s, Unit unit) {
-  const MatchBuffers<Real> b = s.b;
-  const Index M = s.a.state;
-  const Real *points = (const Real *)s.a.match_points, *h2 = s.p.h2;
-  for (Index lane = 0; lane < b.lanes; lane++)
-    for (Index m = 0; m < M; m++) b.z[m * b.lanes + lane] = points[matched_row(s, lane) * M + m];
-  multiply<Real>(s.packed.W2, s.a.inner, M, b.z, b.lanes, [&](Index j, Index lane, Vector<Real> u) {
-    const Bend<Real> at = bend(unit, u, h2[j]);
-    const Index i = j * b.lanes + lane;
-    store<Real>(b.slope + i, at.slope), store<Real>(b.shifted + i, at.shifted), store<Real>(b.bent + i, at.bent);
-  });
-}
+  Index row(Index lane) const { return rows[lane < a.matched ? lane : 0]; }
 
-// Column k of J - S into b.error; adds to the gradient of A. Returns the sum of its squares.
-template <class Real> static double column_error(const Match<Real> &s, Index k) {
-  const MatchBuffers<Real> b = s.b;
-  const Index M = s.a.state;
-  const Real *slopes = (const Real *)s.a.match_slopes, *A = s.p.A;
-  for (Index j = 0; j < s.a.inner; j++)
-    for (Index lane = 0; lane < b.lanes; lane++)
-      b.column[j * b.lanes + lane] = s.p.W2[j * M + k] * b.slope[j * b.lanes + lane];
-  multiply<Real>(s.packed.W1, M, s.a.inner, b.column, b.lanes, [&](Index i, Index lane, Vector<Real> sum) {
-    store<Real>(b.error + i * b.lanes + lane, i == k ? sum + A[i] : sum);
-  });
-  const double scale = 2 * s.a.match_weight / (double)s.a.matched;
-  double squares = 0;
-  for (Index i = 0; i < M; i++)
-    for (Index lane = 0; lane < b.lanes; lane++) {
-      Real &error = b.error[i * b.lanes + lane];
-      error = lane < s.a.matched ? error - slopes[(matched_row(s, lane) * M + i) * M + k] : 0;
-      squares += (double)error * (double)error;
-      error *= (Real)scale;
-      if (i == k) s.gradient.A[i] += error;
-    }
-  return squares;
-}
-
-// Adds what column k of E gives to W1, to W2 and to dd.
-template <class Real> static void column_gradient(const Match<Real> &s, Index k) {
-  const MatchBuffers<Real> b = s.b;
-  const Index M = s.a.state, L = s.a.inner;
-  const Real *W2 = s.p.W2;
-  add_outer<Real>(M, {b.error, b.column, b.lanes, b.lanes, s.gradient.W1, L});
-  memset(b.sum, 0, L * WIDTH<Real> * sizeof(Real));
-  multiply<Real>(s.packed.W1_back, L, M, b.error, b.lanes, [&](Index j, Index lane, Vector<Real> f) {
-    const Index i = j * b.lanes + lane, w = j * WIDTH<Real>;
-    store<Real>(b.sum + w, load<Real>(b.sum + w) + load<Real>(b.slope + i) * f);
-    store<Real>(b.pulled + i, load<Real>(b.pulled + i) + W2[j * M + k] * f);
-  });
-  for (Index j = 0; j < L; j++) s.gradient.W2[j * M + k] += lane_sum<Real>(load<Real>(b.sum + j * WIDTH<Real>));
-}
-
-// Through d into W2 and h2; `bent` becomes the left factor of the product with z. A rectifier has no second derivative.
-template <class Real> static void bend_gradient(const Match<Real> &s) {
-  const MatchBuffers<Real> b = s.b;
-  for (Index j = 0; j < s.a.inner; j++)
-    for (Index lane = 0; lane < b.lanes; lane++) {
-      const Index i = j * b.lanes + lane;
-      s.gradient.h2[j] += b.pulled[i] * b.shifted[i];
-      b.bent[i] *= b.pulled[i];
-    }
-  add_outer<Real>(s.a.inner, {b.bent, b.z, b.lanes, b.lanes, s.gradient.W2, s.a.state});
-}
-
-// Adds the gradient of the penalty, returns the penalty.
-template <class Real, class Unit> static double match(const Match<Real> &s, Unit unit) {
-  bend_units(s, unit);
-  memset(s.b.pulled, 0, s.a.inner * s.b.lanes * sizeof(Real));
-  double squares = 0;
-  for (Index k = 0; k < s.a.state; k++) {
-    squares += column_error(s, k);
-    column_gradient(s, k);
+  void gather(Real *z) const {
+    const Real *points = (const Real *)a.match_points;
+    for (Index lane = 0; lane < lanes; lane++)
+      for (Index m = 0; m < a.state; m++) z[m * lanes + lane] = points[row(lane) * a.state + m];
   }
-  bend_gradient(s);
-  return s.a.match_weight * squares / (double)s.a.matched;
-}
+
+  // The lanes of J_ik become those of E_ik. Returns the sum of (J_ik - S_ik)^2.
+  double turn_into_error(Index i, Index k, Real *entry) const {
+    const Real *slopes = (const Real *)a.match_slopes + i * a.state + k;
+    const double scale = 2 * a.match_weight / (double)a.matched;
+    double squares = 0;
+    for (Index lane = 0; lane < lanes; lane++) {
+      const Real error = lane < a.matched ? entry[lane] - slopes[row(lane) * a.state * a.state] : 0;
+      squares += (double)error * (double)error;
+      entry[lane] = error * (Real)scale;
+    }
+    return squares;
+  }
+
+  double penalty(double squares) const { return a.match_weight * squares / (double)a.matched; }
+};
 
 }  // namespace chaos

@@ -5,6 +5,7 @@
 //   dA += g z~    dW += g phi'    dh += g    dloss/dz~ = A g + phi'(z~)' (W' g)
 #pragma once
 #include "basis.hpp"
+#include "matching_diagonal.hpp"
 #include "step.hpp"
 
 namespace chaos {
@@ -17,15 +18,16 @@ template <class Real, class Basis, bool HOLLOW> struct DiagonalCell {
   Real *hollow, *packed, *packed_back;  // W; its transpose
   Real *phi, *back_phi;                 // lanes
   Real *pulled, *factor_from, *factor_phi;
+  DiagonalMatchBuffers<Real> matching;
 
-  static constexpr bool MATCHES = false;
+  static constexpr bool MATCHES = true;
   static Index factor_rows(const StepArguments &a) { return 3 * a.state; }
   static Index drive_width(const StepArguments &a) { return a.state; }
 
   DiagonalCell(const StepArguments &a, const Shape &s, Real *flat, Real *gradient, Arena<Real> &arena)
       : parameters(2 * s.state + s.state * s.state + Basis::parameters(a)), s(s), A(flat), W(A + s.state),
         h(W + s.state * s.state), A_gradient(gradient), W_gradient(A_gradient + s.state),
-        h_gradient(W_gradient + s.state * s.state), basis(a, s, h + s.state, h_gradient + s.state, arena) {
+        h_gradient(W_gradient + s.state * s.state), basis(a, s, h + s.state, h_gradient + s.state, arena), matching(a, arena) {
     const Index M = s.state;
     hollow = arena.take(M * M), packed = arena.take(M * M), packed_back = arena.take(M * M);
     phi = arena.take(M * s.lanes), back_phi = arena.take(M * s.lanes);
@@ -95,6 +97,16 @@ template <class Real, class Basis, bool HOLLOW> struct DiagonalCell {
   void end() {
     for (Index m = 0; HOLLOW && m < s.state; m++) W_gradient[m * s.state + m] = 0;
     basis.end();
+  }
+
+  double match(const StepArguments &a, Index update) {
+    const Match<Real> m(a, update);
+    Shape points = s;
+    points.lanes = m.lanes;
+    const DiagonalMatch<Real> d = {m, points, A, hollow, A_gradient, W_gradient, matching};
+    const double penalty = chaos::match(d, basis);
+    for (Index i = 0; HOLLOW && i < s.state; i++) W_gradient[i * s.state + i] = 0;
+    return penalty;
   }
 };
 

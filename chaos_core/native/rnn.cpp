@@ -1,7 +1,10 @@
 // One time step of z' = tanh(W z + b) in both directions. Flat parameters: W (M, M) | b (M).
 //
 //   da = g (1 - z'^2)    dW += da z~'    db += da    dloss/dz~ = W' da
+//
+// Its Jacobian is diag(c) W with c = 1 - z'^2, so dc passes on da = -2 z' c dc.
 #include "activation.hpp"
+#include "matching_gated.hpp"
 #include "step.hpp"
 
 namespace chaos {
@@ -13,17 +16,21 @@ template <class Real> struct TanhCell {
   Real *packed, *packed_back;  // W; its transpose
   Real *back_inside;           // lanes: da
   Real *pulled, *factor_from;
+  Real *points, *after, *slope, *back_slope, *entries;  // of the matching: z; z'; c; dc, then da; a row of J
 
-  static constexpr bool MATCHES = false;
+  static constexpr bool MATCHES = true;
   static Index factor_rows(const StepArguments &a) { return 2 * a.state; }
   static Index drive_width(const StepArguments &a) { return a.state; }
 
-  TanhCell(const StepArguments &, const Shape &s, Real *flat, Real *gradient, Arena<Real> &arena)
+  TanhCell(const StepArguments &a, const Shape &s, Real *flat, Real *gradient, Arena<Real> &arena)
       : parameters(s.state * s.state + s.state), s(s), W(flat), b(W + s.state * s.state), W_gradient(gradient),
         b_gradient(W_gradient + s.state * s.state) {
     const Index M = s.state;
     packed = arena.take(M * M), packed_back = arena.take(M * M), back_inside = arena.take(M * s.lanes);
     pulled = arena.take(M * s.stride), factor_from = arena.take(M * s.stride);
+    const Index size = M * padded(a.matched);
+    points = arena.take(size), after = arena.take(size), slope = arena.take(size);
+    back_slope = arena.take(size), entries = arena.take(size);
   }
 
   void begin() {
@@ -63,6 +70,27 @@ template <class Real> struct TanhCell {
   }
 
   void end() {}
+
+  double match(const StepArguments &a, Index update) {
+    const TanhCell c = *this;
+    const Match<Real> m(a, update);
+    const Index M = c.s.state, lanes = m.lanes;
+    m.gather(c.points);
+    multiply<Real>(c.packed, M, M, c.points, lanes, [&](Index i, Index lane, Vector<Real> sum) {
+      store<Real>(c.after + i * lanes + lane, sum + c.b[i]);
+    });
+    for (Index i = 0; i < M * lanes; i += WIDTH<Real>) {
+      const Vector<Real> after = hyperbolic_tangent<Real>(load<Real>(c.after + i));
+      store<Real>(c.after + i, after), store<Real>(c.slope + i, 1 - after * after);
+    }
+    const GatedMatch<Real> g = {m, M, 1, c.W, c.W_gradient, c.slope, nullptr, c.back_slope, c.entries};
+    const double penalty = chaos::match(g);
+    for (Index i = 0; i < M * lanes; i += WIDTH<Real>)
+      store<Real>(c.back_slope + i, -2 * load<Real>(c.after + i) * load<Real>(c.slope + i) * load<Real>(c.back_slope + i));
+    add_outer<Real>(M, {c.back_slope, c.points, lanes, lanes, c.W_gradient, M});
+    add_sums(M, c.back_slope, lanes, lanes, c.b_gradient);
+    return penalty;
+  }
 };
 
 }  // namespace chaos

@@ -4,7 +4,7 @@
 //
 // Flat parameters: A (M) | W1 (M, L) | W2 (L, M) | h1 (M) | h2 (L).
 #pragma once
-#include "matching.hpp"
+#include "matching_shallow.hpp"
 #include "step.hpp"
 #include "unit.hpp"
 
@@ -24,7 +24,7 @@ template <class Real, class Unit> struct ShallowCell {
   Real *sum_h2;                         // gradient, still spread over the lanes of one vector
   Packed<Real> packed;
   Real *pulled, *factor_from, *factor_units, *factor_hidden;
-  MatchBuffers<Real> matching;
+  ShallowMatchBuffers<Real> matching;
 
   static constexpr bool MATCHES = true;
   static Index factor_rows(const StepArguments &a) { return 2 * (a.state + a.inner); }
@@ -99,7 +99,8 @@ template <class Real, class Unit> struct ShallowCell {
   }
 
   double match(const StepArguments &a, Index update) {
-    return chaos::match(Match<Real>{a, a.match_rows + update * a.matched, p, gradient, packed, matching}, unit);
+    const Match<Real> m(a, update);
+    return chaos::match(ShallowMatch<Real>{m, s.state, s.inner, m.lanes, p, gradient, packed, matching}, unit);
   }
 };
 

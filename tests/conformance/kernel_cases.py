@@ -113,11 +113,7 @@ def case(
     cell = ClippedShPLRNN(latent=sizes.latent, hidden=sizes.hidden, smoothing=smoothing, bounded=bounded)
     params = _params(cell, ZEROS, sizes, rng)
     x, seen, starts = _windows(sizes, missing, rng)
-    points = rng.standard_normal((30, sizes.latent))
-    slopes = np.eye(sizes.latent) + rng.standard_normal((30, sizes.latent, sizes.latent))
-    matching = Matching(points, slopes, 0.3) if matched else None
-    rows = rng.integers(0, 30, matched) if matched else None
-    return Case(sizes, cell, params, x, seen, starts, matching, rows)
+    return Case(sizes, cell, params, x, seen, starts, *_matching(sizes, matched, rng))
 
 
 def cell_case(
@@ -128,14 +124,22 @@ def cell_case(
     sizes: Sizes,
     missing: float = 0.0,
     inputs: int = 0,
+    matched: int = 0,
 ) -> Case:
-    """A case of any cell; `Sizes.hidden` is not looked at."""
+    """A case of any cell; `Sizes.hidden` is not looked at. `matched`: P, points of Jacobian matching; 0 for none."""
     rng = np.random.default_rng(0)
     cell = CELLS[kind].model_validate({"latent": sizes.latent, "inputs": inputs, **settings})
     params = _params(cell, observation, sizes, rng)
     x, seen, starts = _windows(sizes, missing, rng)
     u = rng.standard_normal((ROWS, inputs)) if inputs else None
-    return Case(sizes, cell, params, x, seen, starts, observation=observation, u=u)
+    matching, rows = _matching(sizes, matched, rng)
+    return Case(sizes, cell, params, x, seen, starts, matching, rows, observation, u)
+
+
+def _matching(sizes: Sizes, matched: int, rng: np.random.Generator) -> tuple[Matching | None, Ints | None]:
+    points = rng.standard_normal((30, sizes.latent))
+    slopes = np.eye(sizes.latent) + rng.standard_normal((30, sizes.latent, sizes.latent))
+    return (Matching(points, slopes, 0.3), rng.integers(0, 30, matched)) if matched else (None, None)
 
 
 def _params(cell: Cell, observation: Observation, sizes: Sizes, rng: np.random.Generator) -> dict[str, Floats]:

@@ -31,6 +31,7 @@ from tests.conformance.kernel_cases import (
     relative_error,
     trainable,
     twin_loss,
+    twin_penalty,
     variants,
 )
 
@@ -47,6 +48,8 @@ MASKS: list[AnyForcing] = [
     Sparse(tau=3, units=(1,)),
 ]
 MEMBERS = [(kind, settings) for kind in NATIVE for settings in variants(kind)]
+MATCHED = [member for member in MEMBERS if member[0] != "lstm"]
+"""Only of these can the whole state be observed."""
 TERMS: list[Loss] = [
     ParameterNorm(order=1, weight=0.01),
     ParameterNorm(order=2, weight=0.02),
@@ -196,8 +199,36 @@ def test_inputs_of_another_shape_are_refused(u: Floats | None) -> None:
         of.step(u=u)
 
 
-def test_a_cell_without_native_matching_refuses_points() -> None:
-    of = cell_case("plrnn", {}, sizes=FLAT)
-    points = np.zeros((5, 3))
+@pytest.mark.parametrize("matched", [1, 21])
+@pytest.mark.parametrize("member", MATCHED, ids=name)
+def test_jacobian_matching_adds_the_gradient_of_the_cells_own_jacobian(
+    member: tuple[str, dict[str, Any]], matched: int
+) -> None:
+    of = cell_case(*member, sizes=SMALL, missing=0.2, matched=matched)
+    alpha, params = mask(Generalized(alpha=0.3), SMALL), trainable(of.params)
+    penalty = twin_penalty(of, params)
+    (twin_loss(of, params, alpha) + penalty).backward()
+    for level in LEVELS:
+        step = of.step(kernels=kernels(level))
+        _, gradient = step.loss_and_gradient(of.starts, alpha, of.rows)
+        assert step.penalty == pytest.approx(penalty.item(), rel=1e-12), level
+        errors = {key: relative_error(gradient[key], p.grad) for key, p in params.items()}
+        assert errors == pytest.approx(dict.fromkeys(params, 0.0), abs=1e-12), level
+
+
+@pytest.mark.parametrize("member", MATCHED, ids=name)
+def test_jacobian_matching_in_single_precision_differs_by_rounding_only(member: tuple[str, dict[str, Any]]) -> None:
+    of, alpha = cell_case(*member, sizes=FLAT, matched=64), mask(Generalized(alpha=0.3), FLAT)
+    step = of.step()
+    _, truth = step.loss_and_gradient(of.starts, alpha, of.rows)
+    for level in LEVELS:
+        single = Case(**{**vars(of), "x": of.x.astype(np.float32)}).step(kernels=kernels(level))
+        _, gradient = single.loss_and_gradient(of.starts, alpha, of.rows)
+        assert single.penalty == pytest.approx(step.penalty, rel=1e-5)
+        assert all(np.abs(gradient[key] - g).max() < 3e-5 * np.abs(g).max() for key, g in truth.items())
+
+
+def test_a_cell_whose_state_is_never_seen_whole_has_no_native_matching() -> None:
+    of, points = cell_case("lstm", {}, sizes=FLAT), np.zeros((5, 3))
     with pytest.raises(ValueError, match="no Jacobian matching in native code"):
         of.step(matching=Matching(points, np.zeros((5, 3, 3)), 0.1))
