@@ -33,6 +33,7 @@ def measured(rounds: int) -> Json:
 
     timed = alternate({ALONE: trained(1), BESIDE: trained(CORES)}, rounds, slot_s=0.0)
     return {
+        "name": "fit_many",
         "models": MODELS,
         "cores": CORES,
         "updates": UPDATES,
