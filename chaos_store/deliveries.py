@@ -60,13 +60,17 @@ class Claim:
 
 
 class Outcome(NamedTuple):
-    """How an attempt went; one without a reason has succeeded."""
+    """How an attempt went; one without a reason has succeeded. `wait_s`: what the receiver asked for."""
 
     duration_s: float
     status_code: int | None = None
     reason: str | None = None
     detail: str | None = None
     answer: str | None = None
+    wait_s: float = 0.0
+
+    def written(self) -> dict[str, Any]:
+        return {name: fact for name, fact in self._asdict().items() if name != "wait_s"}
 
 
 class Places(NamedTuple):
@@ -149,7 +153,7 @@ def conclude(session: Session, claim: Claim, outcome: Outcome, schedule: Schedul
     locked = get(claim.project_id, claim.delivery_id).with_for_update()
     row = session.scalar(locked, execution_options={"populate_existing": True})
     mine = update(Attempt).where(Attempt.delivery_id == claim.delivery_id, Attempt.number == claim.attempt)
-    session.execute(mine.values(outcome._asdict()), execution_options=QUIETLY)
+    session.execute(mine.values(outcome.written()), execution_options=QUIETLY)
     if row is None or (row.attempts, row.status) != (claim.attempt, "sending"):
         return
     row.reason = outcome.reason
@@ -160,7 +164,7 @@ def conclude(session: Session, claim: Claim, outcome: Outcome, schedule: Schedul
         row.status, row.due_at, row.tries = "pending", moment, row.tries - 1
     else:
         webhook.failing_since = webhook.failing_since or moment
-        _fail(session, row, webhook, outcome.reason, schedule, moment)
+        _fail(session, row, webhook, outcome, schedule, moment)
     session.flush()
 
 
@@ -242,13 +246,16 @@ def _end_disabled(session: Session, ids: list[str]) -> None:
         session.execute(update(Delivery).where(Delivery.id.in_(ids)).values(ended), execution_options=QUIETLY)
 
 
-def _fail(session: Session, row: Delivery, webhook: Webhook, reason: str, schedule: Schedule, moment: float) -> None:
-    left = row.tries <= len(schedule.pauses_s)
+def _fail(
+    session: Session, row: Delivery, webhook: Webhook, outcome: Outcome, schedule: Schedule, moment: float
+) -> None:
+    left, reason = row.tries <= len(schedule.pauses_s), outcome.reason
     if reason == GONE or not webhook.enabled or not left:
         _finish(row, "failed")
     else:
-        pause_s = schedule.pauses_s[row.tries - 1] * random.uniform(1.0, 1.0 + JITTER)
-        row.status, row.due_at = "pending", moment + pause_s
+        planned_s = schedule.pauses_s[row.tries - 1] * random.uniform(1.0, 1.0 + JITTER)
+        asked_s = min(outcome.wait_s, max(schedule.pauses_s))
+        row.status, row.due_at = "pending", moment + max(planned_s, asked_s)
     since = webhook.failing_since
     hopeless = not left and since is not None and since <= moment - schedule.give_up_s
     if webhook.enabled and (reason == GONE or hopeless):

@@ -26,7 +26,7 @@ from tests.receivers import (
     resets,
     says_nothing,
 )
-from tests.worker.hooked import Hooked
+from tests.worker.hooked import Hooked, until
 
 OK = answers(204)
 
@@ -70,6 +70,29 @@ def test_an_error_is_tried_again_with_the_same_id_and_body(hooked: Hooked) -> No
     ]
     assert (row.status, row.reason, attempts[0].answer) == ("succeeded", None, "not now")
     assert hooked.webhook(webhook.id).failing_since is None
+
+
+@pytest.mark.parametrize(
+    ("status", "asked", "least_s", "most_s"),
+    [
+        (503, "45", 45.0, 50.0),
+        (429, "Fri, 31 Dec 2100 23:59:59 GMT", 60.0, 65.0),
+        (429, "9" * 500, 60.0, 65.0),
+        (503, "soon", 30.0, 41.0),
+        (503, "\xff\xb2", 30.0, 41.0),
+        (503, "Thu, 01 Jan 1970 00:00:00 -0000", 30.0, 41.0),
+        (500, "45", 30.0, 41.0),
+    ],
+)
+def test_a_receiver_that_asks_for_time_gets_it_up_to_the_longest_pause(
+    hooked: Hooked, status: int, asked: str, least_s: float, most_s: float
+) -> None:
+    act = answers(status, **{"Retry-After": asked})
+    with Receiver([act]) as receiver, hooked.sender(webhook_retries_s=(30.0, 60.0)):
+        delivery_id = hooked.test(hooked.add(receiver.url).id)
+        until(lambda: hooked.reasons(delivery_id) == ["status"])
+    due_at = hooked.delivery(delivery_id).due_at
+    assert due_at is not None and least_s <= due_at - receiver.received[0].at <= most_s
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 import httpcore
 from standardwebhooks import Webhook as Signer
@@ -23,6 +24,7 @@ AGENT = "chaos-service-webhooks/1"
 ANSWER_BYTES = 1024
 ANSWER_S = 2.0
 LONGEST_DETAIL = 200
+ASK_FOR_TIME = (429, 503)
 MEANINGS: dict[type[Exception], str] = {
     Interrupted: STOPPED,
     WebhookUrlRefused: "url_refused",
@@ -56,16 +58,16 @@ def attempt(claim: Claim, rules: Rules, interrupted: threading.Event) -> Outcome
     begun = time.monotonic()
     try:
         place = place_of(claim.url, allow_http=rules.allow_http, allowed=rules.allowed)
-        status, answer = _post(place, claim, rules, Patience(rules.timeout_s, interrupted))
+        status, answer, wait_s = _post(place, claim, rules, Patience(rules.timeout_s, interrupted))
     except tuple(MEANINGS) as error:
         reason = next(word for kind, word in MEANINGS.items() if isinstance(error, kind))
         if isinstance(error.__cause__, ssl.SSLError):
             reason = "tls_failed"
         return Outcome(time.monotonic() - begun, reason=reason, detail=_detail(error))
-    return Outcome(time.monotonic() - begun, status, _reason(status), None, answer)
+    return Outcome(time.monotonic() - begun, status, _reason(status), None, answer, wait_s)
 
 
-def _post(place: Place, claim: Claim, rules: Rules, patience: Patience) -> tuple[int, str]:
+def _post(place: Place, claim: Claim, rules: Rules, patience: Patience) -> tuple[int, str, float]:
     url = httpcore.URL(scheme=place.scheme, host=place.host, port=place.port, target=place.target)
     line = httpcore.HTTPConnection(
         httpcore.Origin(url.scheme, url.host, place.port),
@@ -74,7 +76,7 @@ def _post(place: Place, claim: Claim, rules: Rules, patience: Patience) -> tuple
     )
     try:
         with line.stream("POST", url, headers=_headers(place, claim), content=claim.payload.encode()) as response:
-            return response.status, _readable(_beginning(response, patience))
+            return response.status, _readable(_beginning(response, patience)), _wait_s(response)
     finally:
         line.close()
 
@@ -112,6 +114,20 @@ def _beginning(response: httpcore.Response, patience: Patience) -> bytes:
 def _readable(answer: bytes) -> str:
     text = answer.decode("utf-8", "replace")
     return "".join(letter if letter.isprintable() or letter == "\n" else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def _wait_s(response: httpcore.Response) -> float:
+    """Retry-After in seconds or as a date; 0 where it says nothing that can be understood."""
+    if response.status not in ASK_FOR_TIME:
+        return 0.0
+    told = next((value for name, value in response.headers if name.lower() == b"retry-after"), b"").strip()
+    if told.isdigit():
+        return float(told)
+    try:
+        moment = parsedate_to_datetime(told.decode("latin-1"))
+    except ValueError:
+        return 0.0
+    return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
 def _reason(status: int) -> str | None:
