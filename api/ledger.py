@@ -13,10 +13,13 @@ from chaos_core.errors import ChaosError
 from chaos_store import audit, keys, usage
 from chaos_store.engine import Database
 
+from .errors import Unauthorized
+
 PERIOD_S = 1.0
 USES_S = 60.0
 FORGET_S = 3600.0
 MOST_WAITING = 10_000
+MINUTE_S, STRANGERS_A_MINUTE = 60.0, 100
 ROWS_AT_ONCE = 500
 
 log = logging.getLogger("api")
@@ -27,11 +30,28 @@ class Noted(NamedTuple):
     entry: audit.Entry
 
 
+class Strangers:
+    """Requests without a key that is valid: anybody can send them, so a minute has only so many lines of theirs."""
+
+    def __init__(self) -> None:
+        self._since = 0.0
+        self._seen = 0
+
+    def may_be_noted(self) -> bool:
+        if time.monotonic() - self._since >= MINUTE_S:
+            self._since, self._seen = time.monotonic(), 0
+        self._seen += 1
+        if self._seen == STRANGERS_A_MINUTE + 1:
+            log.warning("refusals of keys that are not valid are left out of the audit log for the rest of a minute")
+        return self._seen <= STRANGERS_A_MINUTE
+
+
 class Ledger:
     """Each second the audit events, each minute the keys used and the number of requests."""
 
     def __init__(self, database: Database, audit_s: float) -> None:
         self.dropped = 0
+        self._strangers = Strangers()
         self._database = database
         self._audit_s = audit_s
         self._noted: deque[Noted] = deque()
@@ -48,7 +68,9 @@ class Ledger:
             self._requests[project_id] += 1
 
     def note(self, entry: audit.Entry) -> None:
-        """Where so many wait that the database must be away, the newest is dropped."""
+        """The newest is dropped where so many wait that the database must be away."""
+        if entry["code"] == Unauthorized.code and not self._strangers.may_be_noted():
+            return
         if len(self._noted) >= MOST_WAITING:
             self.dropped += 1
             return

@@ -22,7 +22,8 @@ BOX_FACTOR = 10.0
 STILL_SHARE = 0.01
 SMALL_SHARE = 0.2
 LEAST_SIGNAL = 0.1
-LONGEST_RUN = 250_000
+LONGEST_RUN = 25_000
+"""Of the runs that choose a state, so that they cost less than a tenth of a training however long the series is."""
 SHORT_RUN = 4_000
 QUIET_ROWS = 1_200
 QUIET_SHARE = 0.5
@@ -150,8 +151,8 @@ class Judge:
         many: (K', N * dim) further data states, spread over the training piece, for short runs that only must live.
         truth: (R, N) scaled rows of data without a break.
         noise: measuring noise of each channel in scaled units; empty: none known.
-        steps: length of a run; as long as that of the evaluation, since there are models that follow the attractor
-            for 20 000 steps and then leave it.
+        steps: length of a run; as long as that of the evaluation up to `LONGEST_RUN`, since there are models that
+            follow the attractor for 20 000 steps and then leave it.
         discard_share: first share of each run that is dropped.
         preset: settings of the metrics.
         inputs: (K, steps, inputs) scaled external inputs of the runs from `starts`; None for an autonomous cell.

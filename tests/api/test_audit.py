@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections import Counter
 from typing import Any
 
 import httpx
@@ -10,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, text
 
+from api.ledger import STRANGERS_A_MINUTE
 from chaos_store import audit, keys
 from chaos_store.engine import Database
 from chaos_store.scopes import ALL
@@ -65,6 +67,24 @@ async def test_an_operator_also_sees_refusals_of_nobody(
     assert await events(app, client) == []
     [event] = (await client.get("/v1/audit-events", headers=operator)).json()["data"]
     assert (event["project_id"], event["key_id"], event["status"], event["code"]) == (None, None, 401, "unauthorized")
+
+
+async def test_whoever_has_no_valid_key_cannot_fill_the_log(
+    app: FastAPI, client: httpx.AsyncClient, database: Database, project_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with database.write.begin() as session:
+        revoked, secret = keys.issue(session, project_id, "revoked")
+        keys.revoke(session, project_id, revoked.id)
+    for number in range(STRANGERS_A_MINUTE):
+        given = bearer(secret if number % 2 else f"unknown-{number}")
+        for _ in range(2):
+            assert (await client.get("/v1/jobs", headers=given)).status_code == 401
+    await client.delete("/v1/jobs/job_none")
+    await asyncio.to_thread(app.state.context.ledger.flush)
+    with database.read() as session:
+        statuses = Counter(session.scalars(select(AuditEvent.status)))
+    assert statuses == {401: STRANGERS_A_MINUTE, 404: 1}
+    assert sum("left out of the audit log" in record.message for record in caplog.records) == 1
 
 
 async def test_no_secret_and_nothing_that_was_sent_is_kept_or_logged(
