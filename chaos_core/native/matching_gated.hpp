@@ -26,7 +26,7 @@ template <class Real> static double gated_error(const GatedMatch<Real> &d, Index
       Vector<Real> sum = {};
       if (s.own && i == k) sum = load<Real>(s.own + i * lanes + lane);
       for (Index g = 0; g < s.gates; g++)
-        sum += s.W[((g * M) + i) * M + k] * load<Real>(s.c + (g * M + i) * lanes + lane);
+        sum += s.W[(g * M + i) * M + k] * load<Real>(s.c + (g * M + i) * lanes + lane);
       store<Real>(s.entries + k * lanes + lane, sum);
     }
   double squares = 0;
