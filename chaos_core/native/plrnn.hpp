@@ -27,7 +27,8 @@ template <class Real, class Basis, bool HOLLOW> struct DiagonalCell {
   DiagonalCell(const StepArguments &a, const Shape &s, Real *flat, Real *gradient, Arena<Real> &arena)
       : parameters(2 * s.state + s.state * s.state + Basis::parameters(a)), s(s), A(flat), W(A + s.state),
         h(W + s.state * s.state), A_gradient(gradient), W_gradient(A_gradient + s.state),
-        h_gradient(W_gradient + s.state * s.state), basis(a, s, h + s.state, h_gradient + s.state, arena), matching(a, arena) {
+        h_gradient(W_gradient + s.state * s.state), basis(a, s, h + s.state, h_gradient + s.state, arena),
+        matching(a, arena) {
     const Index M = s.state;
     hollow = arena.take(M * M), packed = arena.take(M * M), packed_back = arena.take(M * M);
     phi = arena.take(M * s.lanes), back_phi = arena.take(M * s.lanes);

@@ -85,8 +85,10 @@ template <class Real> struct TanhCell {
     }
     const GatedMatch<Real> g = {m, M, 1, c.W, c.W_gradient, c.slope, nullptr, c.back_slope, c.entries};
     const double penalty = chaos::match(g);
-    for (Index i = 0; i < M * lanes; i += WIDTH<Real>)
-      store<Real>(c.back_slope + i, -2 * load<Real>(c.after + i) * load<Real>(c.slope + i) * load<Real>(c.back_slope + i));
+    for (Index i = 0; i < M * lanes; i += WIDTH<Real>) {
+      const Vector<Real> bent = -2 * load<Real>(c.after + i) * load<Real>(c.slope + i);
+      store<Real>(c.back_slope + i, bent * load<Real>(c.back_slope + i));
+    }
     add_outer<Real>(M, {c.back_slope, c.points, lanes, lanes, c.W_gradient, M});
     add_sums(M, c.back_slope, lanes, lanes, c.b_gradient);
     return penalty;
