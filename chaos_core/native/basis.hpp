@@ -2,8 +2,8 @@
 // phi'(z)' g to dloss/dz, and to the gradients of its own parameters.
 //
 // A pointwise basis gives phi and the product with its slope vector by vector; the others work on a whole state.
-// `slope` is phi' of unit m at v, a unit that is centred if `is_centred`, and `back_slope` adds what dloss/dphi' gives to
-// the parameters of the basis.
+// `slope` is phi' of unit m at v, which is centred if `is_centred`; `back_slope` adds what dloss/dphi' gives to the
+// parameters of the basis.
 #pragma once
 #include "arguments.hpp"
 
