@@ -125,7 +125,7 @@ def _wait_s(response: httpcore.Response) -> float:
         return float(told)
     try:
         moment = parsedate_to_datetime(told.decode("latin-1"))
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
