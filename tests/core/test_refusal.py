@@ -35,6 +35,7 @@ def refusal(**change: Any) -> str | None:
         {"forcing": Generalized(alpha=0.1)},
         {"losses": [JacobianMatching()]},
         {"losses": [JacobianMatching(), ParameterNorm()]},
+        {"cell": PLRNN(latent=3), "losses": [JacobianMatching()]},
         {
             "cell": PLRNN(latent=30),
             "observation": LinearObservation(),
@@ -43,7 +44,7 @@ def refusal(**change: Any) -> str | None:
         {"cell": ClippedShPLRNN(latent=3, hidden=10, inputs=2)},
         {"cell": LSTM(latent=30), "observation": IDENTITY},
     ],
-    ids=["plain", "alpha", "slopes", "slopes and norm", "plrnn", "inputs", "lstm"],
+    ids=["plain", "alpha", "slopes", "slopes and norm", "slopes of a plrnn", "plrnn", "inputs", "lstm"],
 )
 def test_these_trainings_have_native_code(change: dict[str, Any]) -> None:
     assert refusal(**change) is None
@@ -57,7 +58,8 @@ def test_these_trainings_have_native_code(change: dict[str, Any]) -> None:
         ({"losses": [Flossing()]}, "knows no such losses"),
         ({"losses": [ParameterNorm(), Flossing()]}, "knows no such losses"),
         ({"losses": [JacobianMatching(), JacobianMatching()]}, "knows no such losses"),
-        ({"cell": PLRNN(latent=3), "losses": [JacobianMatching()]}, "knows no such losses"),
+        ({"cell": LSTM(latent=3), "losses": [JacobianMatching()]}, "knows no such losses"),
+        ({"cell": PLRNN(latent=4), "losses": [JacobianMatching()]}, "knows no such losses"),
         ({"observation": IdentityObservation(hidden_start="zeros"), "losses": [JacobianMatching()], "observed": 2},
          "knows no such losses"),
         ({"input_noise": 0.1}, "adds no noise"),
