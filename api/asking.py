@@ -15,8 +15,8 @@ from chaos_store.watching import Key
 
 from .answering import answering
 from .conditional import Document
+from .job_versions import JobVersions, Look
 from .schemas.jobs import JobOut
-from .versions import Look, Versions
 
 WRITTEN_KEPT = 1000
 JOBS_AT_ONCE = 500
@@ -37,7 +37,7 @@ class Asking:
     question."""
 
     database: AsyncDatabase
-    versions: Versions
+    versions: JobVersions
     _waiting: Asked = field(default_factory=dict)
     _written: OrderedDict[Key, Written] = field(default_factory=OrderedDict)
     _came: asyncio.Event = field(default_factory=asyncio.Event)

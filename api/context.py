@@ -17,9 +17,9 @@ from chaos_store.settings import Settings
 
 from .answering import answering
 from .asking import Asking
+from .job_versions import JobVersions
 from .ledger import Ledger
 from .rates import Rates
-from .versions import Versions
 from .watching import Watch
 
 KEY_TTL_S = 10.0
@@ -84,7 +84,7 @@ class Context:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "watch", Watch(self.database, self.stopping))
-        object.__setattr__(self, "asking", Asking(self.database, Versions(self.database, self.bulk)))
+        object.__setattr__(self, "asking", Asking(self.database, JobVersions(self.database, self.bulk)))
         object.__setattr__(self, "ledger", Ledger(self.bulk, self.settings.audit_days * DAY_S))
         object.__setattr__(self, "rates", Rates.of(self.settings))
 

@@ -7,6 +7,9 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import NamedTuple
 
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
 from sqlalchemy.exc import SQLAlchemyError
 
 from chaos_core.errors import ChaosError
@@ -19,7 +22,8 @@ PERIOD_S = 1.0
 USES_S = 60.0
 FORGET_S = 3600.0
 MOST_WAITING = 10_000
-MINUTE_S, STRANGERS_A_MINUTE = 60.0, 100
+STRANGERS = RateLimitItemPerMinute(100)
+"""Lines for requests without a key that is valid: anybody can send these."""
 ROWS_AT_ONCE = 500
 
 log = logging.getLogger("api")
@@ -30,28 +34,13 @@ class Noted(NamedTuple):
     entry: audit.Entry
 
 
-class Strangers:
-    """Requests without a key that is valid: anybody can send them, so a minute has only so many lines of theirs."""
-
-    def __init__(self) -> None:
-        self._since = 0.0
-        self._seen = 0
-
-    def may_be_noted(self) -> bool:
-        if time.monotonic() - self._since >= MINUTE_S:
-            self._since, self._seen = time.monotonic(), 0
-        self._seen += 1
-        if self._seen == STRANGERS_A_MINUTE + 1:
-            log.warning("refusals of keys that are not valid are left out of the audit log for the rest of a minute")
-        return self._seen <= STRANGERS_A_MINUTE
-
-
 class Ledger:
     """Each second the audit events, each minute the keys used and the number of requests."""
 
     def __init__(self, database: Database, audit_s: float) -> None:
         self.dropped = 0
-        self._strangers = Strangers()
+        self.left_out = 0
+        self._strangers = FixedWindowRateLimiter(MemoryStorage())
         self._database = database
         self._audit_s = audit_s
         self._noted: deque[Noted] = deque()
@@ -69,7 +58,8 @@ class Ledger:
 
     def note(self, entry: audit.Entry) -> None:
         """The newest is dropped where so many wait that the database must be away."""
-        if entry["code"] == Unauthorized.code and not self._strangers.may_be_noted():
+        if entry["code"] == Unauthorized.code and not self._strangers.hit(STRANGERS):
+            self.left_out += 1
             return
         if len(self._noted) >= MOST_WAITING:
             self.dropped += 1
@@ -97,7 +87,7 @@ class Ledger:
     def _loop(self) -> None:
         uses_due, forget_due = time.monotonic() + USES_S, time.monotonic() + FORGET_S
         while not self._stopping.wait(PERIOD_S):
-            if self._noted:
+            if self._noted or self.left_out:
                 self._try(self._write_events)
             if time.monotonic() >= uses_due:
                 uses_due = time.monotonic() + USES_S
@@ -117,6 +107,9 @@ class Ledger:
             if self.dropped:
                 log.error("%d events of the audit log were dropped: the database did not take them", self.dropped)
                 self.dropped = 0
+            if self.left_out:
+                log.warning("%d refusals of keys that are not valid were left out of the audit log", self.left_out)
+                self.left_out = 0
             while self._noted:
                 rows = [self._noted[index] for index in range(min(len(self._noted), ROWS_AT_ONCE))]
                 entries = [noted.entry for noted in rows]

@@ -23,7 +23,7 @@ STILL_SHARE = 0.01
 SMALL_SHARE = 0.2
 LEAST_SIGNAL = 0.1
 LONGEST_RUN = 25_000
-"""Of the runs that choose a state, so that they cost less than a tenth of a training however long the series is."""
+"""Of the runs that choose a state: of 50 000 steps, as with 200 000 rows, they took 12 % of 30 000 updates."""
 SHORT_RUN = 4_000
 QUIET_ROWS = 1_200
 QUIET_SHARE = 0.5

@@ -130,7 +130,8 @@ class Evaluation(Settings):
     Args:
         preset: settings of the metrics, see `chaos_core.metrics.PRESETS`.
         prediction_steps: n of PE(n); 20 as in the published tables.
-        run_factor: length of a free run over the length of the test piece; 1.25 as Hess et al. (2023).
+        run_factor: length of a free run over the length of the test piece; 1.25 as Hess et al. (2023). Runs that choose
+            a state have 25 000 steps at most.
         discard_share: first share of each free run that is dropped as transient; 0.2 leaves the test's length.
         starts: free runs per validation, from states spread over the validation piece. One run is not enough: there
             are models that follow the attractor for 20 000 steps and leave it within 125 000.

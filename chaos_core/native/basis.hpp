@@ -26,7 +26,7 @@ template <class Real> struct Rectified {
     const Vector<Real> zero = {};
     return z > zero ? g : zero;
   }
-  Vector<Real> slope(Index, Vector<Real> v) const { return switched_on<Real>(v); }
+  Vector<Real> slope(Index m, Vector<Real> v) const { return back(m, v, Vector<Real>{} + 1); }
   void back_slope(Index, Vector<Real>, Vector<Real>) const {}
 };
 
@@ -43,7 +43,7 @@ template <class Real> struct PartlyLinear {
     const Vector<Real> zero = {};
     return m < linear ? g : z > zero ? g : zero;
   }
-  Vector<Real> slope(Index m, Vector<Real> v) const { return m < linear ? Vector<Real>{} + 1 : switched_on<Real>(v); }
+  Vector<Real> slope(Index m, Vector<Real> v) const { return back(m, v, Vector<Real>{} + 1); }
   void back_slope(Index, Vector<Real>, Vector<Real>) const {}
 };
 

@@ -110,7 +110,7 @@ template <class Real> struct GruCell {
     });
     for (Index i = 0; i < c.M; i++)
       for (Index k = i * lanes; k < (i + 1) * lanes; k += WIDTH<Real>) slope_at(c, k, size, c.b[2 * c.M + i]);
-    const GatedMatch<Real> g = {m, c.M, 3, c.W, c.W_gradient, c.slopes, c.own, c.back_slopes, c.entries};
+    const GatedMatch<Real> g = {m, 3, c.W, c.W_gradient, c.slopes, c.own, c.back_slopes, c.entries};
     const double penalty = chaos::match(g);
     for (Index k = 0; k < size; k += WIDTH<Real>) back_slope_at(c, k, size);
     add_outer<Real>(c.rows, {c.back_slopes, c.points, lanes, lanes, c.W_gradient, c.M});

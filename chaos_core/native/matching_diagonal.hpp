@@ -12,7 +12,7 @@
 namespace chaos {
 
 template <class Real> struct DiagonalMatchBuffers {
-  Real *z, *inside;              // points; centred
+  Real *z, *inside;                // points; centred
   Real *slope, *entries, *pulled;  // d; a row of J, then of E; dd
 
   DiagonalMatchBuffers(const StepArguments &a, Arena<Real> &arena) {
@@ -46,7 +46,7 @@ template <class Real> static double row_error(const DiagonalMatch<Real> &d, Inde
   return squares;
 }
 
-// Adds what row i of E gives to W and to dd. An entry of W that counts as zero has no gradient.
+// Adds what row i of E gives to W and to dd.
 template <class Real> static void row_gradient(const DiagonalMatch<Real> &d, Index i, bool is_centred) {
   const DiagonalMatchBuffers<Real> b = d.b;
   const Index M = d.s.state, lanes = d.s.lanes;

@@ -11,7 +11,7 @@ namespace chaos {
 
 template <class Real> struct GatedMatch {
   Match<Real> m;
-  Index state, gates;
+  Index gates;
   const Real *W;
   Real *W_gradient;
   Real *c, *own, *pulled, *entries;  // lanes of c; of e, then of de, or null; of dc; a row of J, then of E
@@ -20,7 +20,7 @@ template <class Real> struct GatedMatch {
 // Row i of J, then of E. Returns the sum of the squares of J - S.
 template <class Real> static double gated_error(const GatedMatch<Real> &d, Index i) {
   const GatedMatch<Real> s = d;
-  const Index M = s.state, lanes = s.m.lanes;
+  const Index M = s.m.a.state, lanes = s.m.lanes;
   for (Index k = 0; k < M; k++)
     for (Index lane = 0; lane < lanes; lane += WIDTH<Real>) {
       Vector<Real> sum = {};
@@ -37,7 +37,7 @@ template <class Real> static double gated_error(const GatedMatch<Real> &d, Index
 // Adds what row i of E gives to W, and writes dc and de.
 template <class Real> static void gated_gradient(const GatedMatch<Real> &d, Index i) {
   const GatedMatch<Real> s = d;
-  const Index M = s.state, lanes = s.m.lanes;
+  const Index M = s.m.a.state, lanes = s.m.lanes;
   for (Index g = 0; g < s.gates; g++) {
     const Index row = g * M + i;
     add_outer<Real>(1, {s.c + row * lanes, s.entries, lanes, lanes, s.W_gradient + row * M, M});
@@ -53,7 +53,7 @@ template <class Real> static void gated_gradient(const GatedMatch<Real> &d, Inde
 // Adds the gradient with respect to W by way of W_gik, leaves the others in `pulled` and `own`, returns the penalty.
 template <class Real> static double match(const GatedMatch<Real> &s) {
   double squares = 0;
-  for (Index i = 0; i < s.state; i++) {
+  for (Index i = 0; i < s.m.a.state; i++) {
     squares += gated_error(s, i);
     gated_gradient(s, i);
   }

@@ -49,7 +49,6 @@ template <class Real> struct ShallowMatchBuffers {
 
 template <class Real> struct ShallowMatch {
   Match<Real> m;
-  Index state, inner, lanes;
   Shallow<Real> p, gradient;
   const Packed<Real> &packed;
   ShallowMatchBuffers<Real> b;
@@ -58,10 +57,10 @@ template <class Real> struct ShallowMatch {
 // d and its derivatives at the points.
 template <class Real, class Unit> static void bend_units(const ShallowMatch<Real> &s, Unit unit) {
   const ShallowMatchBuffers<Real> b = s.b;
-  const Index lanes = s.lanes;
+  const Index lanes = s.m.lanes;
   const Real *h2 = s.p.h2;
   s.m.gather(b.z);
-  multiply<Real>(s.packed.W2, s.inner, s.state, b.z, lanes, [&](Index j, Index lane, Vector<Real> u) {
+  multiply<Real>(s.packed.W2, s.m.a.inner, s.m.a.state, b.z, lanes, [&](Index j, Index lane, Vector<Real> u) {
     const Bend<Real> at = bend(unit, u, h2[j]);
     const Index i = j * lanes + lane;
     store<Real>(b.slope + i, at.slope), store<Real>(b.shifted + i, at.shifted), store<Real>(b.bent + i, at.bent);
@@ -71,12 +70,12 @@ template <class Real, class Unit> static void bend_units(const ShallowMatch<Real
 // Column k of J - S into b.error; adds to the gradient of A. Returns the sum of its squares.
 template <class Real> static double column_error(const ShallowMatch<Real> &s, Index k) {
   const ShallowMatchBuffers<Real> b = s.b;
-  const Index M = s.state, lanes = s.lanes;
+  const Index M = s.m.a.state, lanes = s.m.lanes;
   const Real *A = s.p.A;
-  for (Index j = 0; j < s.inner; j++)
+  for (Index j = 0; j < s.m.a.inner; j++)
     for (Index lane = 0; lane < lanes; lane++)
       b.column[j * lanes + lane] = s.p.W2[j * M + k] * b.slope[j * lanes + lane];
-  multiply<Real>(s.packed.W1, M, s.inner, b.column, lanes, [&](Index i, Index lane, Vector<Real> sum) {
+  multiply<Real>(s.packed.W1, M, s.m.a.inner, b.column, lanes, [&](Index i, Index lane, Vector<Real> sum) {
     store<Real>(b.error + i * lanes + lane, i == k ? sum + A[i] : sum);
   });
   double squares = 0;
@@ -88,7 +87,7 @@ template <class Real> static double column_error(const ShallowMatch<Real> &s, In
 // Adds what column k of E gives to W1, to W2 and to dd.
 template <class Real> static void column_gradient(const ShallowMatch<Real> &s, Index k) {
   const ShallowMatchBuffers<Real> b = s.b;
-  const Index M = s.state, L = s.inner, lanes = s.lanes;
+  const Index M = s.m.a.state, L = s.m.a.inner, lanes = s.m.lanes;
   const Real *W2 = s.p.W2;
   add_outer<Real>(M, {b.error, b.column, lanes, lanes, s.gradient.W1, L});
   memset(b.sum, 0, L * WIDTH<Real> * sizeof(Real));
@@ -103,22 +102,22 @@ template <class Real> static void column_gradient(const ShallowMatch<Real> &s, I
 // Through d into W2 and h2; `bent` becomes the left factor of the product with z. A rectifier has no second derivative.
 template <class Real> static void bend_gradient(const ShallowMatch<Real> &s) {
   const ShallowMatchBuffers<Real> b = s.b;
-  const Index lanes = s.lanes;
-  for (Index j = 0; j < s.inner; j++)
+  const Index lanes = s.m.lanes;
+  for (Index j = 0; j < s.m.a.inner; j++)
     for (Index lane = 0; lane < lanes; lane++) {
       const Index i = j * lanes + lane;
       s.gradient.h2[j] += b.pulled[i] * b.shifted[i];
       b.bent[i] *= b.pulled[i];
     }
-  add_outer<Real>(s.inner, {b.bent, b.z, lanes, lanes, s.gradient.W2, s.state});
+  add_outer<Real>(s.m.a.inner, {b.bent, b.z, lanes, lanes, s.gradient.W2, s.m.a.state});
 }
 
 // Adds the gradient of the penalty, returns the penalty.
 template <class Real, class Unit> static double match(const ShallowMatch<Real> &s, Unit unit) {
   bend_units(s, unit);
-  memset(s.b.pulled, 0, s.inner * s.lanes * sizeof(Real));
+  memset(s.b.pulled, 0, s.m.a.inner * s.m.lanes * sizeof(Real));
   double squares = 0;
-  for (Index k = 0; k < s.state; k++) {
+  for (Index k = 0; k < s.m.a.state; k++) {
     squares += column_error(s, k);
     column_gradient(s, k);
   }

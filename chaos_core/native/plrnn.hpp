@@ -96,8 +96,12 @@ template <class Real, class Basis, bool HOLLOW> struct DiagonalCell {
   }
 
   void end() {
-    for (Index m = 0; HOLLOW && m < s.state; m++) W_gradient[m * s.state + m] = 0;
+    clear_diagonal();
     basis.end();
+  }
+
+  void clear_diagonal() {
+    for (Index m = 0; HOLLOW && m < s.state; m++) W_gradient[m * s.state + m] = 0;
   }
 
   double match(const StepArguments &a, Index update) {
@@ -106,7 +110,7 @@ template <class Real, class Basis, bool HOLLOW> struct DiagonalCell {
     points.lanes = m.lanes;
     const DiagonalMatch<Real> d = {m, points, A, hollow, A_gradient, W_gradient, matching};
     const double penalty = chaos::match(d, basis);
-    for (Index i = 0; HOLLOW && i < s.state; i++) W_gradient[i * s.state + i] = 0;
+    clear_diagonal();
     return penalty;
   }
 };

@@ -83,7 +83,7 @@ template <class Real> struct TanhCell {
       const Vector<Real> after = hyperbolic_tangent<Real>(load<Real>(c.after + i));
       store<Real>(c.after + i, after), store<Real>(c.slope + i, 1 - after * after);
     }
-    const GatedMatch<Real> g = {m, M, 1, c.W, c.W_gradient, c.slope, nullptr, c.back_slope, c.entries};
+    const GatedMatch<Real> g = {m, 1, c.W, c.W_gradient, c.slope, nullptr, c.back_slope, c.entries};
     const double penalty = chaos::match(g);
     for (Index i = 0; i < M * lanes; i += WIDTH<Real>) {
       const Vector<Real> bent = -2 * load<Real>(c.after + i) * load<Real>(c.slope + i);

@@ -99,8 +99,7 @@ template <class Real, class Unit> struct ShallowCell {
   }
 
   double match(const StepArguments &a, Index update) {
-    const Match<Real> m(a, update);
-    return chaos::match(ShallowMatch<Real>{m, s.state, s.inner, m.lanes, p, gradient, packed, matching}, unit);
+    return chaos::match(ShallowMatch<Real>{{a, update}, p, gradient, packed, matching}, unit);
   }
 };
 

@@ -1,7 +1,10 @@
+import asyncio
+import gc
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -10,7 +13,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 
+from api.__main__ import Server
+from api.app import create_app
 from chaos_core.families import FAMILIES
 from chaos_store import keys
 from chaos_store.engine import open_database
@@ -61,6 +67,21 @@ def test_the_api_loads_no_torch() -> None:
     code = "import sys, api.__main__; print([m for m in sys.modules if m in ('torch', 'worker', 'matplotlib')])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+async def test_what_was_loaded_is_no_work_for_the_collector_of_garbage(service_settings: Settings) -> None:
+    app = create_app(service_settings)
+    server = Server(uvicorn.Config(app, log_config=None), app, None)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        try:
+            while not server.started:
+                await asyncio.sleep(0.01)
+            assert gc.get_freeze_count() > len(gc.get_objects())
+        finally:
+            gc.unfreeze()
+            server.should_exit = True
+            await serving
 
 
 @pytest.fixture

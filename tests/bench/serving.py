@@ -63,7 +63,10 @@ def place(kind: str) -> Iterator[tuple[Settings, Path]]:
 
 
 def serve(ready: Path, *apps: FastAPI) -> None:
-    """Each app on a port of its own, all in this process; their addresses go into the file."""
+    """Each app on a port of its own, all in this process; their addresses go into the file.
+
+    The collector of garbage passes over what was loaded, as in `python -m api`.
+    """
     asyncio.run(_serve(ready, apps))
 
 

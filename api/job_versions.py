@@ -17,7 +17,7 @@ Look = Callable[[Sequence[Key]], Awaitable[Mapping[Key, int]]]
 
 
 @dataclass(frozen=True)
-class Versions:
+class JobVersions:
     """SQLite is asked in a thread that is gone to once a look; its asynchronous driver would go to one four times."""
 
     database: AsyncDatabase
